@@ -1,0 +1,36 @@
+"""The three actions of the controller and what they do to an LR."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class Action(IntEnum):
+    """What to do with the LR; the value is the class index of the network.
+
+    Source: ARC (Dong et al., 2021), section 3.1.
+
+    Example:
+        >>> Action.RAISE.multiplier
+        1.618
+        >>> Action["lower".upper()].label
+        'lower'
+    """
+
+    RAISE = 0
+    KEEP = 1
+    LOWER = 2
+
+    @property
+    def multiplier(self) -> float:
+        """The factor that the action puts on the LR."""
+        return MULTIPLIERS[self]
+
+    @property
+    def label(self) -> str:
+        """The action in lower case, as files and messages write it."""
+        return self.name.lower()
+
+
+MULTIPLIERS: Final[dict[Action, float]] = {Action.RAISE: 1.618, Action.KEEP: 1.0, Action.LOWER: 0.618}

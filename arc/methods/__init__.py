@@ -1,0 +1,1 @@
+"""The learning-rate methods of the literature, each usable alone on any torch run."""

@@ -1,0 +1,1 @@
+"""Readers of real data sets, and the builders of the embedded ones."""

@@ -1,0 +1,1 @@
+"""Architectures in plain torch, shared by the tasks."""

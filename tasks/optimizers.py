@@ -1,0 +1,31 @@
+"""Optimizer names to factories, with torch's defaults but for momentum."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from tasks.base import TaskError
+
+Factory = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
+
+# Fused and foreach kernels compute the same update in fewer calls.
+OPTIMIZERS: dict[str, Factory] = {
+    "adam": lambda params, lr: torch.optim.Adam(params, lr=lr, fused=True),
+    "adamw": lambda params, lr: torch.optim.AdamW(params, lr=lr, fused=True),
+    "sgd": lambda params, lr: torch.optim.SGD(params, lr=lr, fused=True),
+    "momentum": lambda params, lr: torch.optim.SGD(params, lr=lr, momentum=0.9, fused=True),
+    "rmsprop": lambda params, lr: torch.optim.RMSprop(params, lr=lr, foreach=True),
+}
+
+
+def get(name: str) -> Factory:
+    """The optimizer called ``name``; TaskError lists near misses."""
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name]
+    near = difflib.get_close_matches(name, OPTIMIZERS, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(OPTIMIZERS)}"
+    raise TaskError(f"no optimizer {name!r}; {hint}")

@@ -1,0 +1,1 @@
+"""Tasks that are neither vision nor text, one file each."""

@@ -1,0 +1,91 @@
+"""Task names to tasks: every module in the families' folders is a task named like its file.
+
+``svhn_vgg`` is ``tasks/vision/svhn_vgg.py``. Nothing is imported until a task is asked for. A path
+that ends in ``.py`` names a task of one's own outside this checkout.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from tasks.base import Role, Task, TaskError
+
+FAMILIES = ("vision", "text", "other")
+
+
+def names(role: Role | None = None) -> list[str]:
+    """All task names, sorted; with ``role``, those of that role (which imports the task files)."""
+    root = Path(__file__).parent
+    found = sorted(p.stem for family in FAMILIES for p in (root / family).glob("[!_]*.py"))
+    return [n for n in found if role is None or task_class(n).role == role]
+
+
+def task_class(name: str) -> type[Task]:
+    """The class of the task called ``name`` or defined in the file ``name`` (``my_task.py``)."""
+    return _only_task(_module(name), name)
+
+
+def get(name: str, scale: str = "mini") -> Task:
+    """The task ``name`` with the numbers of ``scale``; TaskError lists near misses."""
+    return task_class(name).at(scale)
+
+
+def short_name(name: str) -> str:
+    """The name under which a task's trials are filed: a path's stem, else the name itself."""
+    return Path(name).stem if name.endswith(".py") else name
+
+
+def resolve(selection: str | Sequence[str]) -> list[str]:
+    """Task names from what a user typed: one name, several, or ``zoo`` (all of role zoo)."""
+    chosen = [selection] if isinstance(selection, str) else list(selection)
+    resolved = [n for item in chosen for n in (names("zoo") if item == "zoo" else [item])]
+    for name in resolved:
+        task_class(name)
+    if not resolved:
+        raise TaskError("got an empty list of tasks, need at least one name or zoo")
+    return list(dict.fromkeys(resolved))
+
+
+def _module(name: str) -> ModuleType:
+    if name.endswith(".py"):
+        return _module_from_file(Path(name).resolve())
+    for family in FAMILIES:
+        if name.isidentifier() and (Path(__file__).parent / family / f"{name}.py").is_file():
+            return importlib.import_module(f"tasks.{family}.{name}")
+    known = names()
+    near = difflib.get_close_matches(name, [*known, "zoo"], n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, zoo"
+    raise TaskError(f"no task {name!r}; {hint}")
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TaskError(f"no task file {path}")
+    qualified = f"tasks_of_user_{path.stem}"
+    cached = sys.modules.get(qualified)
+    if cached is not None and cached.__file__ == str(path):
+        return cached
+    spec = importlib.util.spec_from_file_location(qualified, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[qualified] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _only_task(module: ModuleType, name: str) -> type[Task]:
+    found = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TaskError(f"{name!r} must define exactly one Task, found {len(found)} in {module.__file__}")
+    return found[0]
