@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from tasks.errors import InputError
+
 Batch = dict[str, Tensor]
 """Named tensors that share their first dimension (the examples)."""
 
@@ -20,7 +22,7 @@ Predictions = Tensor | tuple[Tensor, ...]
 Role = Literal["zoo", "proxy", "evaluation", "development", "custom"]
 
 
-class TaskError(ValueError):
+class TaskError(InputError):
     """A task, its data or its settings cannot be used as asked; the message says what would do."""
 
 

@@ -1,0 +1,1 @@
+"""Trials of small trainings, and the labels made from them."""

@@ -1,0 +1,155 @@
+"""The stage: which trials are asked for, which are missing, and one unit of work for each."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from data_gen import store, trial, workers
+from data_gen.trial import Trial
+from tasks import optimizers, registry
+from tasks.base import Source, Splits, Task
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+    """Keys of ``configs/data_gen.yaml``, where each is explained."""
+
+    task: Any
+    runs: int
+    seed: int
+    optimizers: list[str]
+    lr_range: list[float] | None
+    period: int | None
+    max_period: int
+    cycles: int
+    scale: str
+    data: str
+    data_dir: Any
+    device: str
+    workers: str
+    force: bool
+    out: str
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "max_period", "cycles"):
+            if getattr(self, name) < 1:
+                raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        if self.period is not None and self.period < 1:
+            raise InputError(f"got period={self.period}, need an integer >= 1 or null")
+        if not self.optimizers:
+            raise InputError("got an empty list of optimizers, need at least one")
+        for name in self.optimizers:
+            optimizers.get(name)
+        bounds = self.lr_range
+        if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < float("inf")):
+            raise InputError(
+                f"got lr_range={list(bounds)}, need [lowest, highest] with 0 < lowest <= highest"
+            )
+
+    def source(self, task: str) -> Source:
+        """Where the data of ``task`` comes from."""
+        return source(self.data, self.data_dir, task)
+
+
+@dataclass(frozen=True)
+class TrialUnit:
+    """One trial run, from its configuration to its Parquet part."""
+
+    trial: Trial
+    fingerprint: str
+    device: str
+    out: str
+
+    @property
+    def name(self) -> str:
+        """Task, index and seed."""
+        return f"{self.trial.task} trial {self.trial.index} (seed {self.trial.seed})"
+
+    def path(self, task: Task) -> str:
+        """The part that this unit writes."""
+        name = registry.short_name(self.trial.task)
+        return store.part_path(self.out, name, self.trial.run_id(task, self.fingerprint))
+
+    def run(self) -> int:
+        """Run the trial and write its part."""
+        task, data = load(self.trial.task, self.trial.scale, self.trial.source, self.device)
+        rows = list(trial.rows(self.trial, task, data, self.fingerprint, self.device))
+        configuration = {"trial": asdict(self.trial), "task": asdict(task), "device": self.device}
+        store.write(self.path(task), store.trial_table(rows, configuration))
+        return len(rows)
+
+
+def source(data: str, data_dir: Any, task: str) -> Source:
+    """A task's source from the keys ``data`` and ``data_dir`` (a directory, or one for each task)."""
+    path = data_dir.get(registry.short_name(task)) if isinstance(data_dir, dict) else data_dir
+    if isinstance(data_dir, dict) and path is None and data == "local":
+        raise InputError(f"data_dir has no entry for {task}, only for {', '.join(data_dir)}")
+    return Source(kind=data, path=path if data == "local" else None)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=16)
+def load(task: str, scale: str, source: Source, device: str) -> tuple[Task, Splits]:
+    """A task and its data on ``device``, once per process."""
+    loaded = registry.get(task, scale)
+    return loaded, loaded.load(source).to(device)
+
+
+def units(config: GenerateConfig) -> Iterator[TrialUnit]:
+    """All trials asked for: task after task within an index, so that unfinished sets are balanced."""
+    names = registry.resolve(config.task)
+    for name in names:
+        if registry.task_class(name).role == "evaluation" and not config.force:
+            raise InputError(
+                f"{name} is for evaluation only: a controller trained on it could not be judged by it; "
+                "leave it out, or say force=true"
+            )
+    device = workers.resolve_device(config.device)
+    loaded = {n: load(n, config.scale, config.source(n), device) for n in names}
+    fingerprints = {n: splits.fingerprint() for n, (_, splits) in loaded.items()}
+    for index in range(config.runs):
+        for name in names:
+            asked = Trial(
+                task=name,
+                scale=config.scale,
+                source=config.source(name),
+                index=index,
+                seed=config.seed,
+                optimizers=tuple(config.optimizers),
+                lr_range=(config.lr_range[0], config.lr_range[1]) if config.lr_range else None,
+                period=config.period,
+                max_period=config.max_period,
+                cycles=config.cycles,
+            )
+            if asked.lr_range is None:
+                _check_ranges(loaded[name][0], name, config)
+            yield TrialUnit(asked, fingerprints[name], device, config.out)
+
+
+def generate(config: GenerateConfig) -> int:
+    """Run the trials that are missing; the exit code."""
+    processes = workers.count(config.workers, workers.resolve_device(config.device))
+    asked = list(units(config))
+    device = workers.resolve_device(config.device)
+    missing = [
+        unit
+        for unit in asked
+        if not store.exists(unit.path(load(unit.trial.task, config.scale, unit.trial.source, device)[0]))
+    ]
+    print(
+        f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
+        file=sys.stderr,
+    )
+    outcome = workers.run_all(missing, workers=min(processes, max(1, len(missing))), title="data_gen")
+    print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
+    return workers.report(outcome)
+
+
+def _check_ranges(task: Task, name: str, config: GenerateConfig) -> None:
+    unknown = [o for o in config.optimizers if o not in task.lr_range]
+    if unknown:
+        raise InputError(f"{name} has no LR range for {', '.join(unknown)}; give lr_range=[lowest,highest]")

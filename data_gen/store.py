@@ -1,0 +1,142 @@
+"""Parquet parts: one atomic file per unit of work; what exists is not made again."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from data_gen import schema
+from tasks.errors import InputError
+
+
+def filesystem(place: str) -> tuple[fs.FileSystem, str]:
+    """The filesystem and the path on it, of a local path or of a URI such as ``s3://bucket/trials``."""
+    try:
+        if "://" in place:
+            found, inner = fs.FileSystem.from_uri(place)
+            return found, inner
+        return fs.LocalFileSystem(), os.path.abspath(place)  # noqa: PTH100 (pyarrow takes strings)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"cannot use {place!r}: {error}") from error
+
+
+def part_path(root: str, task: str, run_id: str) -> str:
+    """Where the part of one run lies below ``root``."""
+    return f"{root.rstrip('/')}/task={task}/part-{run_id}.parquet"
+
+
+def exists(path: str) -> bool:
+    """Whether a part is there; parts are renamed into place, so one that exists is whole."""
+    filesystem_, inner = filesystem(path)
+    return bool(filesystem_.get_file_info(inner).type == fs.FileType.File)
+
+
+def is_directory(place: str) -> bool:
+    """Whether there is such a directory."""
+    filesystem_, inner = filesystem(place)
+    return bool(filesystem_.get_file_info(inner).type == fs.FileType.Directory)
+
+
+def delete(path: str) -> None:
+    """Remove one part."""
+    filesystem_, inner = filesystem(path)
+    filesystem_.delete_file(inner)
+
+
+@contextlib.contextmanager
+def writing(path: str, expected: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet writer under a temporary name, renamed at the end: readers see all of it or nothing.
+
+    Raises:
+        InputError: the place cannot be written to (read-only, disk full); nothing is left behind.
+    """
+    filesystem_, inner = filesystem(path)
+    place = PurePosixPath(inner)
+    # Two generators on one directory may work on the same part: each has its own temporary file.
+    temporary = f"{place.parent}/.{place.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        filesystem_.create_dir(str(place.parent))
+        try:
+            with (
+                filesystem_.open_output_stream(temporary) as sink,
+                pq.ParquetWriter(sink, expected, compression="zstd") as writer,
+            ):
+                yield writer
+            filesystem_.move(temporary, inner)
+        except BaseException:
+            if filesystem_.get_file_info(temporary).type == fs.FileType.File:
+                filesystem_.delete_file(temporary)
+            raise
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}; free the disk or choose another out=") from error
+
+
+def write(path: str, table: pa.Table) -> None:
+    """Write one table as one part, whole or not at all."""
+    with writing(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+def trial_table(rows: Iterable[Mapping[str, Any]], configuration: Mapping[str, Any]) -> pa.Table:
+    """Rows of a trial as a table whose metadata say how they were made."""
+    metadata = {
+        "arc.schema_version": str(schema.VERSION),
+        "arc.versions": json.dumps(versions()),
+        "arc.configuration": json.dumps(configuration, sort_keys=True, default=str),
+    }
+    return pa.Table.from_pylist(list(rows), schema=schema.TRIAL.with_metadata(metadata))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides numbers."""
+    packages = ("torch", "numpy", "pyarrow", "arc-lr")
+    return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
+
+
+def parts(root: str) -> list[str]:
+    """Paths of all parts below ``root``, sorted; InputError where there is no such directory."""
+    filesystem_, inner = filesystem(root)
+    if not is_directory(root):
+        raise InputError(f"no directory {root!r}; make one with the stage before this one")
+    found = filesystem_.get_file_info(fs.FileSelector(inner, recursive=True))
+    prefix = root.split("://")[0] + "://" if "://" in root else ""
+    return sorted(
+        f"{prefix}{info.path}"
+        for info in found
+        if info.extension == "parquet" and not info.base_name.startswith(".")
+    )
+
+
+def read(path: str, expected: pa.Schema) -> pa.Table:
+    """One part with the given schema.
+
+    Raises:
+        InputError: the file is damaged, or of another schema.
+    """
+    filesystem_, inner = filesystem(path)
+    try:
+        # partitioning=None: the task is a column of the file as well as its directory's name
+        return pq.read_table(inner, filesystem=filesystem_, schema=expected, partitioning=None)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot read {path}: {reason}; delete it and run the stage again") from error
+
+
+def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
+    """All parts below ``root``, one after the other; InputError where there is none."""
+    found = parts(root)
+    if not found:
+        raise InputError(f"no Parquet files below {root!r}; run the stage before this one")
+    for path in found:
+        yield path, read(path, expected)

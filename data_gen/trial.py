@@ -1,0 +1,149 @@
+"""One trial run: checkpoint, three branches, the next trunk, ten times over.
+
+Source: ARC (Dong et al., 2021), section 3.2. Ours: what happens where a training diverges.
+
+- A branch stops at the epoch in which its training or validation loss is not finite; its last
+  validation loss is NaN, and it is never chosen for the next trunk while another one is finite.
+- All three branches diverged: the row is the run's last one (its label is LOWER).
+- The trunk diverged: the row has no branches and is the run's last one. It is no sample, but its
+  NaN is the repeated loss by which the row before it is corrected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from arc.actions import Action
+from data_gen import schema
+from data_gen.labels import ranking
+from tasks import registry
+from tasks.base import Source, Splits, Task
+from tasks.loop import TaskRun
+from tasks.seeding import derive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``)."""
+
+    task: str
+    scale: str
+    source: Source
+    index: int
+    seed: int
+    optimizers: tuple[str, ...]
+    lr_range: tuple[float, float] | None
+    period: int | None
+    max_period: int
+    cycles: int
+
+    def draw(self, task: Task) -> tuple[str, float, int]:
+        """The run's optimizer, initial LR (log-uniform) and period (epochs)."""
+        rng = np.random.default_rng(derive(self.seed, registry.short_name(self.task), self.index, "draw"))
+        optimizer = self.optimizers[rng.integers(len(self.optimizers))]
+        low, high = self.lr_range or task.lr_range[optimizer]
+        lr0 = float(math.exp(rng.uniform(math.log(low), math.log(high))))
+        period = int(rng.integers(1, self.max_period + 1))
+        return optimizer, lr0, self.period or period
+
+    def run_id(self, task: Task, data_fingerprint: str) -> str:
+        """A hash of what decides the trial; the place of its data and of its output does not."""
+        decisive = asdict(self) | {
+            "task": registry.short_name(self.task),
+            "source": self.source.kind,
+            "settings": asdict(task),
+            "data": data_fingerprint,
+            "branches": "sequential",
+            "schema": schema.VERSION,
+        }
+        encoded = json.dumps(decisive, sort_keys=True, default=str).encode()
+        return hashlib.sha256(encoded).hexdigest()[:16]
+
+
+def rows(
+    trial: Trial, task: Task, data: Splits, fingerprint: str, device: str = "cpu"
+) -> Iterator[dict[str, Any]]:
+    """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle."""
+    optimizer, lr, period = trial.draw(task)
+    name = registry.short_name(trial.task)
+    run_key = (trial.seed, name, trial.index)
+    run = TaskRun(task, data, optimizer=optimizer, lr=lr, seed=derive(*run_key, "init"), device=device)
+    constant = {
+        "run_id": trial.run_id(task, fingerprint),
+        "task": name,
+        "scale": trial.scale,
+        "data": f"{trial.source.kind}:{fingerprint}",
+        "optimizer": optimizer,
+        "seed": trial.seed,
+        "lr0": lr,
+        "period": period,
+    }
+    for cycle in range(trial.cycles):
+        began = time.perf_counter()
+        run.set_lr(lr)
+        run.reseed(*run_key, cycle, "trunk")
+        train_loss, val_loss, val_metric = _train(run, period, metric=True)
+        branches: dict[Action, list[float]] = {action: [] for action in Action}
+        chosen = None
+        if math.isfinite(val_loss[-1]):
+            checkpoint = run.snapshot()
+            for action in Action:
+                run.restore(checkpoint)
+                run.set_lr(lr * action.multiplier)
+                run.reseed(*run_key, cycle, action.label)
+                branches[action] = _train(run, period, metric=False)[1]
+            run.restore(checkpoint)
+            if cycle + 1 < trial.cycles:
+                choice = np.random.default_rng(derive(*run_key, cycle, "choice"))
+                chosen = _choose([branches[a][-1] for a in Action], choice)
+        yield constant | {
+            "cycle": cycle,
+            "lr": lr,
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "val_metric": val_metric,
+            "raise_val_loss": branches[Action.RAISE],
+            "keep_val_loss": branches[Action.KEEP],
+            "lower_val_loss": branches[Action.LOWER],
+            "chosen": chosen.label if chosen is not None else None,
+            "seconds": time.perf_counter() - began,
+        }
+        if chosen is None:
+            return
+        lr *= chosen.multiplier
+
+
+def _train(run: TaskRun, epochs: int, *, metric: bool) -> tuple[list[float], list[float], list[float]]:
+    """Train for some epochs: training loss per step, validation loss and metric per epoch.
+
+    Stops at the first epoch that is not finite, with NaN as its validation loss.
+    """
+    train_loss: list[float] = []
+    val_loss: list[float] = []
+    val_metric: list[float] = []
+    for _ in range(epochs):
+        losses = run.train(run.steps_per_epoch)
+        train_loss += losses
+        evaluation = run.evaluate("val", metric=metric) if all(map(math.isfinite, losses)) else None
+        if evaluation is None or not math.isfinite(evaluation.loss):
+            return train_loss, [*val_loss, math.nan], [*val_metric, math.nan] if metric else []
+        val_loss.append(evaluation.loss)
+        if evaluation.metric is not None:
+            val_metric.append(evaluation.metric)
+    return train_loss, val_loss, val_metric
+
+
+def _choose(final_losses: list[float], rng: np.random.Generator) -> Action | None:
+    """One of the two better branches at random, diverged ones left out; None if all diverged."""
+    raise_loss, keep_loss, lower_loss = final_losses
+    better = ranking(raise_loss, keep_loss, lower_loss)[:2]
+    finite = [action for action in better if math.isfinite(final_losses[action])]
+    return finite[rng.integers(len(finite))] if finite else None

@@ -1,0 +1,101 @@
+"""How every stage reads its command line: hydra overrides in, a frozen dataclass out.
+
+A stage has one YAML file in ``configs/``, in which each key carries its default and a comment with
+its meaning and unit; that file is the ``--help``. Hydra ends here: the stage sees its dataclass.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from tasks.errors import InputError
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+T = TypeVar("T")
+
+
+def main(
+    stage: str, schema: type[T], run: Callable[[T], int | None], argv: Sequence[str] | None = None
+) -> int:
+    """Run a stage from its command line and return its exit code.
+
+    0: done; 1: some units of work failed (the stage said which); 2: bad input, one line on stderr;
+    130: interrupted, what is finished is kept.
+
+    Args:
+        stage: name of the YAML file in ``configs/``; dots stand for the module's own.
+        schema: the stage's frozen dataclass; its annotations are checked.
+        run: the stage.
+        argv: overrides such as ``runs=10``; those of the process by default.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if any(a in ("-h", "--help") for a in arguments):
+        print(help_text(stage))
+        return 0
+    try:
+        return run(parse(stage, schema, arguments)) or 0
+    except InputError as error:
+        print(f"{stage}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def help_text(stage: str) -> str:
+    """How to call the stage, and its YAML file: every key with its default and its meaning."""
+    text = (CONFIGS / f"{stage}.yaml").read_text()
+    usage = f"usage: python -m {stage} [key=value ...]      (hydra overrides; defaults below)"
+    return f"{usage}\n\n{text.strip()}"
+
+
+def parse(stage: str, schema: type[T], arguments: Sequence[str]) -> T:
+    """The stage's configuration from overrides; InputError on unknown keys and wrong types."""
+    for argument in arguments:
+        if argument.startswith("-") or "=" not in argument:
+            raise InputError(f"got {argument!r}, need key=value; --help lists the keys")
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            composed = compose(stage, overrides=list(arguments))
+        typed = OmegaConf.structured(schema)
+        OmegaConf.set_readonly(typed, False)  # a frozen dataclass starts read-only
+        merged = OmegaConf.merge(typed, composed)
+        assert isinstance(merged, DictConfig)
+        return _instance(schema, OmegaConf.to_object(merged))
+    except HydraException as error:
+        raise InputError(_explain(str(error), stage)) from None
+    except ConfigKeyError as error:
+        raise InputError(_unknown(str(error.key), stage)) from None
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        first = str(error).splitlines()[0]
+        raise InputError(f"{key}: {first}" if key else first) from None
+
+
+def _instance(schema: type[T], value: Any) -> T:
+    assert isinstance(value, schema)
+    return value
+
+
+def _explain(message: str, stage: str) -> str:
+    first = message.splitlines()[0]
+    if "Could not override" in first:
+        return _unknown(first.split("'")[1], stage)
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def _unknown(key: str, stage: str) -> str:
+    known = [str(k) for k in OmegaConf.load(CONFIGS / f"{stage}.yaml")]
+    near = difflib.get_close_matches(key, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"
