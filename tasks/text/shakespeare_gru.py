@@ -1,0 +1,108 @@
+"""Character-level text generation with a GRU (the paper's task 10)."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data.cache import cached
+from tasks.data.text import crop, encode, vocabulary, windows
+from tasks.data.topics import texts
+from tasks.nets.recurrent import LanguageModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShakespeareGRU(Task):
+    """Predict the next character.
+
+    The paper-scale network is that of TensorFlow's text generation tutorial, which the paper's
+    framework copies: embedding 256, GRU 1024, sequences of 100 characters, batches of 64.
+
+    Attributes:
+        vocabulary: ids of characters, the two reserved ones included.
+        length: characters of one example.
+        span: characters of one training row, of which an epoch sees ``length`` at a random place.
+        rows: most rows of the training data (None: all of it).
+        embedding: width of the character embedding.
+        hidden: width of the GRU.
+    """
+
+    role = "zoo"
+    metric_name = "bits_per_character"
+    higher_is_better = False
+
+    vocabulary: int
+    length: int
+    span: int
+    rows: int | None
+    embedding: int
+    hidden: int
+
+    def load(self, source: Source) -> Splits:
+        """Windows of running text; ``text`` is int32 (rows, span or length + 1)."""
+        name = f"topics-py{platform.python_version()}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
+        return cached(name, 1, lambda: self._cut(*texts()))
+
+    def _cut(self, train: str, val: str, test: str) -> Splits:
+        ids = vocabulary(train, self.vocabulary)
+        held_out = self.rows and self.rows // 2
+        return Splits(
+            {"text": windows(encode(train, ids), self.span, self.rows)},
+            {"text": windows(encode(val, ids), self.length, held_out)},
+            {"text": windows(encode(test, ids), self.length, held_out)},
+        )
+
+    def build(self) -> nn.Module:
+        """The GRU language model."""
+        return LanguageModel("gru", vocabulary=self.vocabulary, embedding=self.embedding, hidden=self.hidden)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy of the next character; the predictions are each example's mean, in nats."""
+        text = batch["text"].long()
+        logits: Tensor = model(text[:, :-1])
+        losses = functional.cross_entropy(logits.transpose(1, 2), text[:, 1:], reduction="none").mean(1)
+        return losses.mean(), losses
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Mean bits per character."""
+        assert isinstance(predictions, Tensor)
+        return predictions.mean().item() / 0.6931471805599453
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A window of each row at a random place."""
+        return {"text": crop(batch["text"], self.length + 1, generator)}
+
+    scales: ClassVar = {
+        "mini": {
+            "vocabulary": 48,
+            "length": 20,
+            "span": 120,
+            "rows": 512,
+            "embedding": 16,
+            "hidden": 48,
+            "batch_size": 32,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 3e1),
+                "momentum": (1e-4, 3e0),
+            },
+        },
+        "paper": {
+            "vocabulary": 67,
+            "length": 100,
+            "span": 100,
+            "rows": None,
+            "embedding": 256,
+            "hidden": 1024,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+        },
+    }
