@@ -1,0 +1,21 @@
+"""What all image data share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def standardised(
+    images: Tensor,
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+    deviation: tuple[float, float, float] = (0.5, 0.5, 0.5),
+) -> Tensor:
+    """Images as a network takes them: uint8 (n, 3, h, w) -> float32 with ``mean`` and ``deviation`` removed.
+
+    The defaults map [0, 255] to [-1, 1]. The channels are last in memory, which is faster on CPUs;
+    convolutions pass the order on.
+    """
+    shift = images.new_tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)
+    scale = images.new_tensor(deviation, dtype=torch.float32).view(1, 3, 1, 1)
+    return ((images.contiguous(memory_format=torch.channels_last) / 255) - shift) / scale

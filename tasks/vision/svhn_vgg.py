@@ -1,0 +1,80 @@
+"""House numbers with VGG19 and batch normalisation (the paper's task 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import svhn
+from tasks.data.images import standardised
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.vgg import VGG
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvhnVGG(Task):
+    """Name the middle digit of a house number.
+
+    Attributes:
+        examples: embedded training, validation and test images.
+        size: height and width of the images in pixels.
+        classes: size of the head.
+        stages: convolutions per stage; (2, 2, 4, 4, 4) is VGG19.
+        width: channels of the first stage.
+    """
+
+    role = "zoo"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    stages: tuple[int, ...]
+    width: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+
+    def build(self) -> nn.Module:
+        """The VGG."""
+        return VGG(stages=self.stages, width=self.width, outputs=self.classes)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(standardised(batch["image"]))
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales = {
+        "mini": {
+            "examples": (800, 400, 400),
+            "size": 16,
+            "classes": 10,
+            "stages": (1, 1, 1),
+            "width": 8,
+            "batch_size": 32,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 1e1),
+                "momentum": (1e-4, 1e0),
+            },
+        },
+        "paper": {
+            "examples": (73257, 6000, 20032),
+            "size": 32,
+            "classes": 10,
+            "stages": (2, 2, 4, 4, 4),
+            "width": 64,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+        },
+    }

@@ -1,0 +1,84 @@
+"""House numbers with a WideResNet-28-2: the proxy task on which candidates are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import svhn
+from tasks.data.images import standardised
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.wide_resnet import WideResNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvhnWideResNet(Task):
+    """Name the middle digit of a house number.
+
+    Attributes:
+        examples: embedded training, validation and test images.
+        size: height and width of the images in pixels.
+        classes: size of the head.
+        depth: layers of the network, 6 k + 4.
+        widen: its widening factor.
+        base: channels of its first convolution.
+    """
+
+    role = "proxy"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    depth: int
+    widen: int
+    base: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+
+    def build(self) -> nn.Module:
+        """The wide residual network."""
+        return WideResNet(depth=self.depth, widen=self.widen, base=self.base, outputs=self.classes)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(standardised(batch["image"]))
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales = {
+        "mini": {
+            "examples": (800, 400, 400),
+            "size": 16,
+            "classes": 10,
+            "depth": 10,
+            "widen": 2,
+            "base": 4,
+            "batch_size": 50,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 1e1),
+                "momentum": (1e-4, 1e0),
+            },
+        },
+        "paper": {
+            "examples": (73257, 6000, 20032),
+            "size": 32,
+            "classes": 10,
+            "depth": 28,
+            "widen": 2,
+            "base": 16,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+        },
+    }
