@@ -102,7 +102,8 @@ def _z_score(values: Array) -> Array:
     if values.min() == values.max():
         return np.zeros_like(values)
     deviation = max(float(values.std()), STD_FLOOR)
-    return (values - values.mean()) / deviation
+    scores: Array = (values - values.mean()) / deviation
+    return scores
 
 
 def _numbers(values: Values, name: str, *, allow_empty: bool = False) -> Array:

@@ -1,0 +1,48 @@
+"""What the controller decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from arc.actions import Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision of a controller.
+
+    Attributes:
+        action: what it did to the LR; in mode ``advise`` what it would have done.
+        probabilities: of raise, keep, lower as the network gave them; 1 for the action of a guard,
+            which does not ask the network.
+        lr_before: LR of every parameter group before the decision.
+        lr_after: LR of every parameter group after it.
+        epoch: the call of ``step()`` that brought it, counted from 1.
+        reason: in words.
+    """
+
+    action: Action
+    probabilities: tuple[float, float, float]
+    lr_before: tuple[float, ...]
+    lr_after: tuple[float, ...]
+    epoch: int
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, ready for JSON; :meth:`from_dict` reads them."""
+        return {**asdict(self), "action": self.action.label}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The decision that :meth:`as_dict` described."""
+        raise_, keep, lower = (float(p) for p in values["probabilities"])
+        return cls(
+            action=Action[values["action"].upper()],
+            probabilities=(raise_, keep, lower),
+            lr_before=tuple(map(float, values["lr_before"])),
+            lr_after=tuple(map(float, values["lr_after"])),
+            epoch=int(values["epoch"]),
+            reason=str(values["reason"]),
+        )

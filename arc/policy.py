@@ -1,0 +1,139 @@
+"""From the network's probabilities to a factor on the LR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from arc.actions import Action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The rules around the network; each can be switched off.
+
+    Attributes:
+        acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
+            min(n, acceleration); 1 switches it off.
+        undo: take a raise back after which the validation loss got worse, and accelerate no more.
+        min_confidence: a less probable raise or lower becomes a keep; 0 switches it off.
+        anneal: the last share of ``total_epochs`` over which the LR falls linearly towards 0; in
+            [0, 1), 0 switches it off.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    acceleration: int = 3
+    undo: bool = True
+    min_confidence: float = 0.0
+    anneal: float = 0.2
+
+    def __post_init__(self) -> None:
+        if (
+            isinstance(self.acceleration, bool)
+            or not isinstance(self.acceleration, int)
+            or self.acceleration < 1
+        ):
+            raise ValueError(f"got acceleration={self.acceleration!r}, need an integer >= 1 (1 is off)")
+        if not isinstance(self.undo, bool):
+            raise ValueError(f"got undo={self.undo!r}, need True or False")
+        for name, limit in (("min_confidence", 1.0), ("anneal", 1.0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < limit:
+                raise ValueError(f"got {name}={value!r}, need a number in [0, {limit:g}) (0 is off)")
+
+
+PAPER: Final = Policy(acceleration=1, undo=False, min_confidence=0.0, anneal=0.0)
+"""Exactly the paper: the most probable action, nothing around it."""
+
+PolicyName = Literal["default", "paper"]
+
+
+def get(policy: Policy | str) -> Policy:
+    """The policy itself, or the one called ``default`` or ``paper`` (ValueError)."""
+    if isinstance(policy, Policy):
+        return policy
+    if policy not in ("default", "paper"):
+        raise ValueError(f"got policy={policy!r}, need 'default', 'paper' or an arc.Policy")
+    return PAPER if policy == "paper" else Policy()
+
+
+class Move(NamedTuple):
+    """An action, the factor that it puts on the LR, and a rule's words on it."""
+
+    action: Action
+    multiplier: float
+    note: str = ""
+
+
+class PolicyState:
+    """A policy in use: it remembers the last actions."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the actions in a row, as after a jump of the LR from outside."""
+        self._streak = 0
+        self._last = Action.KEEP
+        self._last_multiplier = 1.0
+        self._accelerates = True
+
+    def decide(self, probabilities: Sequence[float], val_losses: Sequence[float | None]) -> Move:
+        """The next move.
+
+        Args:
+            probabilities: of raise, keep, lower.
+            val_losses: last validation loss of each period of the window, oldest first, None where missing.
+        """
+        return self._undone(val_losses) or self._chosen(probabilities)
+
+    def applied(self, multiplier: float) -> None:
+        """The factor that the LR really took: limits may have shortened the move."""
+        self._last_multiplier = multiplier
+
+    def _undone(self, val_losses: Sequence[float | None]) -> Move | None:
+        if not self.policy.undo or self._last_multiplier <= 1 or len(val_losses) < 2:
+            return None
+        before, after = val_losses[-2:]
+        if before is None or after is None or after <= before:
+            return None
+        self._accelerates = False
+        self._streak, self._last = 0, Action.KEEP
+        return Move(
+            Action.LOWER, 1 / self._last_multiplier, "validation loss got worse after a raise, taken back"
+        )
+
+    def _chosen(self, probabilities: Sequence[float]) -> Move:
+        action = Action(max(Action, key=lambda a: probabilities[a]))
+        if probabilities[action] < self.policy.min_confidence:
+            action, note = Action.KEEP, f"below min_confidence={self.policy.min_confidence:g}"
+        else:
+            note = ""
+        self._streak = self._streak + 1 if action is self._last else 1
+        self._last = action
+        power = min(self._streak, self.policy.acceleration) if self._accelerates else 1
+        if action is not Action.KEEP and power > 1:
+            note = f"{self._streak} in a row, power {power}"
+        return Move(action, math.pow(action.multiplier, power), note)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        return {
+            "policy": asdict(self.policy),
+            "streak": self._streak,
+            "last": self._last.label,
+            "last_multiplier": self._last_multiplier,
+            "accelerates": self._accelerates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._streak = int(state["streak"])
+        self._last = Action[state["last"].upper()]
+        self._last_multiplier = float(state["last_multiplier"])
+        self._accelerates = bool(state["accelerates"])

@@ -1,0 +1,114 @@
+"""Naive twins of what the packages compute fast: loops over the formulas of the specification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# -- features ------------------------------------------------------------------------------------
+
+
+def features(
+    train_loss: Sequence[Sequence[float]], val_loss: Sequence[Sequence[float]], lr: Sequence[Sequence[float]]
+) -> np.ndarray:
+    """The (300, 3) window from one list per period and channel."""
+    length = 100 * len(train_loss)
+    window = np.array([[0.0, 0.0, 1.0]] * 300)
+    train = [v for period in train_loss for v in period]
+    vals = [v for period in val_loss for v in period]
+    lrs = [v for period in lr for v in period]
+    resized = _z_scores([_interpolated(train, i, length) for i in range(length)])
+    scored_vals = _z_scores(vals) if vals else []
+    for i in range(length):
+        row = 300 - length + i
+        window[row, 0] = resized[i]
+        if vals:
+            window[row, 1] = scored_vals[i * len(vals) // length]
+        window[row, 2] = lrs[i * len(lrs) // length] / lrs[0]
+    return window
+
+
+def _interpolated(values: Sequence[float], index: int, length: int) -> float:
+    x = (index + 0.5) * len(values) / length - 0.5
+    x = min(max(x, 0.0), len(values) - 1.0)
+    below = math.floor(x)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (x - below) * (values[above] - values[below])
+
+
+def _z_scores(values: Sequence[float]) -> list[float]:
+    if all(v == values[0] for v in values):
+        return [0.0 for _ in values]
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
+    return [(v - mean) / max(deviation, 1e-7) for v in values]
+
+
+# -- labels --------------------------------------------------------------------------------------
+
+
+def label(
+    raise_loss: float, keep_loss: float, lower_loss: float, chosen: str | None, repeated: float | None
+) -> str:
+    """The corrected label: ``raise``, ``keep`` or ``lower``."""
+    losses = {"raise": raise_loss, "keep": keep_loss, "lower": lower_loss}
+    before = _ranking(losses)
+    if chosen is None or repeated is None:
+        return before[0]
+    if not any(math.isfinite(v) for v in losses.values()):
+        return before[0]
+    after = _ranking({**losses, chosen: repeated})
+    return before[0] if before == after else "keep"
+
+
+def _ranking(losses: dict[str, float]) -> list[str]:
+    if not any(math.isfinite(v) for v in losses.values()):
+        return ["lower", "keep", "raise"]
+    worth = {k: v if math.isfinite(v) else math.inf for k, v in losses.items()}
+    preference = ["keep", "lower", "raise"]
+    return sorted(preference, key=lambda name: (worth[name], preference.index(name)))
+
+
+# -- network -------------------------------------------------------------------------------------
+
+
+def network(window: np.ndarray, weights: dict[str, Any]) -> np.ndarray:
+    """Probabilities (raise, keep, lower) for one window, with weights named and laid out as Keras does."""
+    x = window.astype(np.float64)
+    for layer in ("conv1d", "conv1d_1"):
+        x = _pooled(np.maximum(_convolved(x, weights[layer]["kernel"], weights[layer]["bias"]), 0.0))
+    for layer in ("lstm", "lstm_1"):
+        x = _lstm(x, weights[layer]["kernel"], weights[layer]["recurrent_kernel"], weights[layer]["bias"])
+    hidden = np.maximum(x[-1] @ weights["dense"]["kernel"] + weights["dense"]["bias"], 0.0)
+    logits = hidden @ weights["dense_1"]["kernel"] + weights["dense_1"]["bias"]
+    exponents = np.exp(logits - logits.max())
+    return exponents / exponents.sum()
+
+
+def _convolved(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    width = len(kernel)
+    return np.stack(
+        [sum(x[t + w] @ kernel[w] for w in range(width)) + bias for t in range(len(x) - width + 1)]
+    )
+
+
+def _pooled(x: np.ndarray) -> np.ndarray:
+    return np.stack([np.maximum(x[2 * t], x[2 * t + 1]) for t in range(len(x) // 2)])
+
+
+def _lstm(x: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    units = len(recurrent)
+    h, c, outputs = np.zeros(units), np.zeros(units), []
+    for row in x:
+        i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
