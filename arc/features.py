@@ -54,7 +54,8 @@ def featurise(history: Sequence[Period]) -> npt.NDArray[np.float32]:
     """Turn one to three periods into the classifier's input.
 
     Args:
-        history: oldest first; one to three periods (``ValueError`` otherwise).
+        history: oldest first; one to three periods (``ValueError`` otherwise, and where an LR is more
+            than 1e30 times the window's first or less than 1e-30 of it).
 
     Returns:
         float32 array of shape (300, 3): train loss, validation loss, LR. The k periods fill the last
@@ -80,7 +81,7 @@ def featurise(history: Sequence[Period]) -> npt.NDArray[np.float32]:
     window[-length:, 0] = _z_score(_linear(train_loss, length))
     if val_losses:
         window[-length:, 1] = _nearest(_z_score(np.concatenate(val_losses)), length)
-    window[-length:, 2] = _nearest(lr / lr[0], length)
+    window[-length:, 2] = _nearest(_relative(lr), length)
     return window.astype(np.float32)
 
 
@@ -97,10 +98,19 @@ def _linear(values: Array, length: int) -> Array:
     return np.interp(positions, np.arange(len(values)), values)  # clips to the ends
 
 
+def _relative(lr: Array) -> Array:
+    if lr.max() / 1e30 > lr[0] or lr.min() < lr[0] / 1e30:  # float32 would make infinity or 0 of it
+        raise ValueError(f"got lr from {lr.min()} to {lr.max()} in one window, need a ratio below 1e30")
+    return lr / lr[0]
+
+
 def _z_score(values: Array) -> Array:
     # A mean rounds, and the floor would blow its rounding error up: equal values are 0 by definition.
     if values.min() == values.max():
         return np.zeros_like(values)
+    largest = np.abs(values).max()
+    if largest > 1e100:  # squares would overflow
+        values = values / largest
     deviation = max(float(values.std()), STD_FLOOR)
     scores: Array = (values - values.mean()) / deviation
     return scores
