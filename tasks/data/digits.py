@@ -35,7 +35,7 @@ def _glyphs(split: str) -> tuple[Tensor, Tensor]:
 
     digits = load_digits()
     order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(derive("digits")))
-    rows = dict(zip(_COUNTS, order.split(list(_COUNTS.values())), strict=True))[split]
+    rows = dict(zip(_COUNTS, torch.split(order, list(_COUNTS.values())), strict=True))[split]
     opacity = torch.from_numpy(digits.images).float()[rows, None] / 16
     return opacity, torch.from_numpy(digits.target)[rows].long()
 

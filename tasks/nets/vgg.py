@@ -42,8 +42,10 @@ class VGG(nn.Module):
         for module in self.features:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores of the outputs."""
-        return self.head(self.features(images).mean(dim=(2, 3)))
+        scores: Tensor = self.head(self.features(images).mean(dim=(2, 3)))
+        return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,7 +43,8 @@ class WideResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Scores of the outputs."""
         maps = F.relu(self.norm(self.blocks(self.stem(images))))
-        return self.head(maps.mean(dim=(2, 3)))
+        scores: Tensor = self.head(maps.mean(dim=(2, 3)))
+        return scores
 
 
 class _Block(nn.Module):
@@ -62,4 +64,4 @@ class _Block(nn.Module):
         active = F.relu(self.norm1(maps))
         # Where the shape changes, the shortcut too starts from the activated maps.
         shortcut = maps if self.shortcut is None else self.shortcut(active)
-        return shortcut + self.conv2(F.relu(self.norm2(self.conv1(active))))
+        return torch.add(shortcut, self.conv2(F.relu(self.norm2(self.conv1(active)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,7 +53,7 @@ class SvhnVGG(Task):
         assert isinstance(predictions, Tensor)
         return accuracy(predictions, split["label"])
 
-    scales = {
+    scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
             "size": 16,

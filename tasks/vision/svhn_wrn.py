@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -54,7 +55,7 @@ class SvhnWideResNet(Task):
         assert isinstance(predictions, Tensor)
         return accuracy(predictions, split["label"])
 
-    scales = {
+    scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
             "size": 16,

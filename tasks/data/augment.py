@@ -1,0 +1,46 @@
+"""Random changes of image batches; every image of a batch is changed on its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def random_crop(images: Tensor, size: int, generator: torch.Generator, *, padding: int = 0) -> Tensor:
+    """(n, 3, h, w) -> (n, 3, size, size) at random places; ``padding`` pixels are reflected first."""
+    count, _, height, width = images.shape
+    tops = torch.randint(height + 2 * padding - size + 1, (count, 1, 1), generator=generator)
+    lefts = torch.randint(width + 2 * padding - size + 1, (count, 1, 1), generator=generator)
+    steps = torch.arange(size)
+    rows = _reflected(tops + steps[:, None] - padding, height).to(images.device)
+    columns = _reflected(lefts + steps - padding, width).to(images.device)
+    which = torch.arange(count, device=images.device)[:, None, None]
+    return images[which, :, rows, columns].permute(0, 3, 1, 2)
+
+
+def centre_crop(images: Tensor, size: int) -> Tensor:
+    """(n, 3, h, w) -> the middle (n, 3, size, size); the same tensor where it has that size."""
+    top, left = (images.shape[2] - size) // 2, (images.shape[3] - size) // 2
+    return images[:, :, top : top + size, left : left + size]
+
+
+def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images left to right."""
+    flipped = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+    return torch.where(flipped, images.flip(3), images)
+
+
+def cutout(images: Tensor, size: int, fill: Tensor, generator: torch.Generator) -> Tensor:
+    """Overwrite one square of ``size`` pixels of each image with the colour ``fill``, of (3,)."""
+    count, _, height, width = images.shape
+    tops = torch.randint(height - size + 1, (count, 1), generator=generator)
+    lefts = torch.randint(width - size + 1, (count, 1), generator=generator)
+    in_rows = (torch.arange(height) >= tops) & (torch.arange(height) < tops + size)
+    in_columns = (torch.arange(width) >= lefts) & (torch.arange(width) < lefts + size)
+    hole = (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(images.device)
+    return torch.where(hole, fill.to(images).view(1, 3, 1, 1), images)
+
+
+def _reflected(positions: Tensor, length: int) -> Tensor:
+    positions = positions.abs()
+    return torch.where(positions >= length, 2 * (length - 1) - positions, positions)

@@ -1,0 +1,99 @@
+"""Adversarial training on house numbers with VGG19 (the paper's task 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import svhn
+from tasks.data.images import standardised
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.vgg import VGG
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvhnAdversarial(Task):
+    """Name the middle digit of a house number, also where the image was changed to mislead.
+
+    Attributes:
+        examples: embedded training, validation and test images.
+        size: height and width of the images in pixels.
+        classes: size of the head.
+        stages: convolutions per stage; (2, 2, 4, 4, 4) is VGG19.
+        width: channels of the first stage.
+        epsilon: size of the change in standardised units (the range of a channel is 2).
+    """
+
+    role = "zoo"
+    metric_name = "adversarial_accuracy"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    stages: tuple[int, ...]
+    width: int
+    epsilon: float
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+
+    def build(self) -> nn.Module:
+        """The VGG."""
+        return VGG(stages=self.stages, width=self.width, outputs=self.classes)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Mean of clean and adversarial cross-entropy; the predictions are the scores of the changed images.
+
+        The change is the fast gradient sign method's (Goodfellow et al., 2015, section 4), one step
+        against the model as it stands. It needs a gradient in evaluation too, but only the images'.
+        """
+        labels = batch["label"]
+        images = standardised(batch["image"])
+        with torch.enable_grad():
+            images.requires_grad_()
+            scores: Tensor = model(images)
+            loss = F.cross_entropy(scores, labels)
+            (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
+        changed = (images.detach() + self.epsilon * gradient.sign()).clamp(-1, 1)
+        misled: Tensor = model(changed)
+        return 0.5 * F.cross_entropy(scores, labels) + 0.5 * F.cross_entropy(misled, labels), misled
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy on the changed images."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (800, 400, 400),
+            "size": 16,
+            "classes": 10,
+            "stages": (1, 1, 1),
+            "width": 8,
+            "epsilon": 0.04,
+            "batch_size": 32,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 1e1),
+                "momentum": (1e-4, 1e0),
+            },
+        },
+        "paper": {
+            "examples": (73257, 6000, 20032),
+            "size": 32,
+            "classes": 10,
+            "stages": (2, 2, 4, 4, 4),
+            "width": 64,
+            "epsilon": 0.04,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+        },
+    }

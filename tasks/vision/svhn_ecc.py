@@ -1,0 +1,88 @@
+"""House numbers with VGG16 and error-correcting output codes (the paper's task 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import svhn
+from tasks.data.images import standardised
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.codes import CodedOutput
+from tasks.nets.vgg import VGG
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvhnECC(Task):
+    """Name the middle digit of a house number through its code word, bit by bit.
+
+    Attributes:
+        examples: embedded training, validation and test images.
+        size: height and width of the images in pixels.
+        classes: number of code words.
+        bits: length of a code word.
+        stages: convolutions per stage; (2, 2, 3, 3, 3) is VGG16.
+        width: channels of the first stage.
+    """
+
+    role = "zoo"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    bits: int
+    stages: tuple[int, ...]
+    width: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+
+    def build(self) -> nn.Module:
+        """The VGG, one output per bit."""
+        network = VGG(stages=self.stages, width=self.width, outputs=self.bits)
+        return CodedOutput(network, classes=self.classes, bits=self.bits)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Hinge loss, the mean over the bits; the predictions are each class's agreement with the bits."""
+        codes = cast(CodedOutput, model).codes
+        bits: Tensor = model(standardised(batch["image"]))
+        return F.relu(1 - codes[batch["label"]] * bits).mean(), bits @ codes.T
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (800, 400, 400),
+            "size": 16,
+            "classes": 10,
+            "bits": 16,
+            "stages": (1, 1, 1),
+            "width": 8,
+            "batch_size": 32,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 1e1),
+                "momentum": (1e-4, 1e0),
+            },
+        },
+        "paper": {
+            "examples": (73257, 6000, 20032),
+            "size": 32,
+            "classes": 10,
+            "bits": 16,
+            "stages": (2, 2, 3, 3, 3),
+            "width": 64,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+        },
+    }
