@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from tasks.base import TaskError
+from tasks.base import Batch, Splits, TaskError
 
 PADDING, UNKNOWN = 0, 1
 """Token ids of every vocabulary: behind a text's end, and for what the vocabulary lacks."""
@@ -62,3 +62,25 @@ def crop(rows: Tensor, length: int, generator: torch.Generator) -> Tensor:
         return rows
     starts = torch.randint(rows.shape[1] - length + 1, (len(rows), 1), generator=generator)
     return rows.gather(1, (starts + torch.arange(length)).to(rows.device))
+
+
+def disjoint(train: Batch, val: Batch, test: Batch, key: str = "text") -> Splits:
+    """The splits without the validation and test rows that repeat a row (or a part of one) before them.
+
+    Phrases of one row's length recur even in different sources. ``key`` names the tensor of token
+    ids; its training rows may be longer than the others.
+    """
+    width = val[key].shape[1]
+    seen = _windows_of(train[key], width)
+    kept = []
+    for split in (val, test):
+        texts = [row.tobytes() for row in split[key].numpy()]
+        rows = torch.tensor([text not in seen for text in texts])
+        seen |= set(texts)
+        kept.append({name: tensor[rows] for name, tensor in split.items()})
+    return Splits(train, *kept)
+
+
+def _windows_of(rows: Tensor, width: int) -> set[bytes]:
+    table = rows.unfold(1, width, 1).flatten(0, 1).contiguous().numpy()
+    return {row.tobytes() for row in table}

@@ -13,7 +13,7 @@ from torch.nn import functional
 from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import docstrings
 from tasks.data.cache import cached
-from tasks.data.text import crop, encode, padded, vocabulary
+from tasks.data.text import crop, disjoint, encode, padded, vocabulary
 from tasks.nets.recurrent import Classifier
 
 LabelledTexts = tuple[Sequence[Sequence[str]], Sequence[int]]
@@ -64,7 +64,7 @@ class IMDBLSTM(Task):
             rows = padded([encode(reversed(words), ids) for words in part[0]], length).flip(1)
             return {"text": rows, "label": torch.tensor(part[1], dtype=torch.float32)}
 
-        return Splits(split(train, self.span), split(val, self.length), split(test, self.length))
+        return disjoint(split(train, self.span), split(val, self.length), split(test, self.length))
 
     def build(self) -> nn.Module:
         """The LSTM classifier."""

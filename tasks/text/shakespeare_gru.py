@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data.cache import cached
-from tasks.data.text import crop, encode, vocabulary, windows
+from tasks.data.text import crop, disjoint, encode, vocabulary, windows
 from tasks.data.topics import texts
 from tasks.nets.recurrent import LanguageModel
 
@@ -47,12 +47,12 @@ class ShakespeareGRU(Task):
     def load(self, source: Source) -> Splits:
         """Windows of running text; ``text`` is int32 (rows, span or length + 1)."""
         name = f"topics-py{platform.python_version()}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
-        return cached(name, 1, lambda: self._cut(*texts()))
+        return cached(name, 2, lambda: self._cut(*texts()))
 
     def _cut(self, train: str, val: str, test: str) -> Splits:
         ids = vocabulary(train, self.vocabulary)
         held_out = self.rows and self.rows // 2
-        return Splits(
+        return disjoint(
             {"text": windows(encode(train, ids), self.span, self.rows)},
             {"text": windows(encode(val, ids), self.length, held_out)},
             {"text": windows(encode(test, ids), self.length, held_out)},

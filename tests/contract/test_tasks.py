@@ -1,0 +1,221 @@
+"""What every task of the registry must keep, whoever wrote it."""
+
+import functools
+import hashlib
+import inspect
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks import optimizers, registry
+from tasks.base import Batch, Source, Splits
+from tasks.loop import Evaluation, TaskRun
+
+NAMES = registry.names()
+CALLABLES = {"load", "build", "forward", "metric", "augment"}
+every_task = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@functools.cache
+def loaded(name: str) -> Splits:
+    return registry.get(name).load(Source())
+
+
+def first(batch: Batch, rows: int) -> Batch:
+    return {k: v[:rows] for k, v in batch.items()}
+
+
+def lr_at(name: str, optimizer: str, share: float) -> float:
+    """The LR at ``share`` of the way up the task's range, on a logarithmic scale."""
+    low, high = registry.get(name).lr_range[optimizer]
+    return low * (high / low) ** share
+
+
+def small_run(name: str, seed: int = 0, optimizer: str = "adam") -> TaskRun:
+    """A run on three batches, so that a few steps cross the end of an order of the data."""
+    task, data = registry.get(name), loaded(name)
+    rows = 3 * task.batch_size
+    few = Splits(*(first(split, rows) for split in data))
+    return TaskRun(task, few, optimizer=optimizer, lr=lr_at(name, optimizer, 0.4), seed=seed)
+
+
+def assert_same(a: object, b: object) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert a == b
+
+
+@functools.cache
+def before_and_after(name: str) -> tuple[Evaluation, Evaluation]:
+    """The validation loss and metric of a short training's first and last network."""
+    task, data = registry.get(name), loaded(name)
+    few = data._replace(val=first(data.val, 128))
+    run = TaskRun(task, few, optimizer="adam", lr=lr_at(name, "adam", 0.6), seed=1)
+    untrained = run.evaluate()
+    run.train(3 * run.steps_per_epoch)
+    return untrained, run.evaluate()
+
+
+# -- the definition --------------------------------------------------------------------------------
+
+
+@every_task
+def test_is_one_short_file_with_at_most_five_callables(name):
+    cls = registry.task_class(name)
+    assert 60 <= len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 120
+    assert {k for k, v in vars(cls).items() if callable(v) and not k.startswith("_")} <= CALLABLES
+
+
+@every_task
+@pytest.mark.parametrize("scale", ["mini", "paper"])
+def test_builds_at_both_scales(name, scale):
+    task = registry.get(name, scale)
+    with torch.device("meta"):
+        model = task.build()
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
+
+
+@every_task
+@pytest.mark.parametrize("scale", ["mini", "paper"])
+def test_has_an_lr_range_for_each_optimizer(name, scale):
+    ranges = registry.get(name, scale).lr_range
+    assert set(ranges) == set(optimizers.OPTIMIZERS)
+    assert all(0 < low < high for low, high in ranges.values())
+
+
+# -- the data ---------------------------------------------------------------------------------------
+
+
+def digests(batch: Batch, width: int | None) -> set[bytes]:
+    """Every example's largest tensor, hashed; of longer rows of tokens every window of ``width``."""
+    rows = max(batch.values(), key=lambda t: t[0].numel() * t.element_size())
+    if width is not None and rows.dim() == 2 and rows.shape[1] > width:
+        rows = rows.unfold(1, width, 1).flatten(0, 1)
+    return {hashlib.sha1(row.numpy().tobytes()).digest() for row in rows.contiguous()}
+
+
+@every_task
+def test_no_example_is_in_two_splits(name):
+    data = loaded(name)
+    tensors = [max(s.values(), key=lambda t: t[0].numel() * t.element_size()) for s in data]
+    width = min(t.shape[1] for t in tensors) if tensors[0].dim() == 2 else None
+    train, val, test = (digests(split, width) for split in data)
+    assert not (train & val or train & test or val & test)
+
+
+@every_task
+def test_loading_again_gives_the_same_data(name):
+    assert registry.get(name).load(Source()).fingerprint() == loaded(name).fingerprint()
+
+
+@every_task
+def test_augmentation_is_seeded_and_leaves_its_argument_alone(name):
+    task, batch = registry.get(name), first(loaded(name).train, 4)
+    kept = {k: v.clone() for k, v in batch.items()}
+    once, again = (task.augment(batch, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert_same(batch, kept)
+    assert_same(once, again)
+    assert {k: len(v) for k, v in once.items()} == dict.fromkeys(batch, 4)
+
+
+# -- loss and metric ---------------------------------------------------------------------------------
+
+
+@every_task
+def test_loss_is_the_mean_over_examples(name):
+    task, batch = registry.get(name), first(loaded(name).val, 8)
+    torch.manual_seed(0)
+    model = task.build().eval()
+    with torch.no_grad():
+        whole, _ = task.forward(model, batch)
+        parts = [task.forward(model, {k: v[i : i + 2] for k, v in batch.items()})[0] for i in (0, 2, 4, 6)]
+    assert whole.shape == () and whole.dtype == torch.float32
+    assert whole.item() == pytest.approx(torch.stack(parts).mean().item(), rel=1e-4)
+
+
+@every_task
+def test_evaluation_does_not_depend_on_the_batch_size(name):
+    run = small_run(name)
+    run.train(2)
+    expected = run.evaluate()
+    run.task = replace(run.task, batch_size=3)
+    found = run.evaluate()
+    assert found.loss == pytest.approx(expected.loss, rel=1e-4)
+    assert found.metric == pytest.approx(expected.metric, rel=1e-3, abs=1e-6)
+
+
+@every_task
+def test_training_lowers_the_loss(name):
+    untrained, trained = before_and_after(name)
+    assert trained.loss < untrained.loss
+
+
+@every_task
+def test_training_improves_the_metric_in_its_direction(name):
+    task = registry.get(name)
+    untrained, trained = before_and_after(name)
+    better = trained.metric - untrained.metric
+    assert better > 0 if task.higher_is_better else better < 0
+
+
+# -- the run ----------------------------------------------------------------------------------------
+
+
+@every_task
+def test_seed_decides_the_run(name):
+    a, b, other = (small_run(name, seed) for seed in (5, 5, 6))
+    losses = [run.train(4) for run in (a, b, other)]
+    assert losses[0] == losses[1] != losses[2]
+    assert a.evaluate() == b.evaluate()
+
+
+@every_task
+def test_restored_snapshot_continues_identically(name):
+    run, fresh = small_run(name, 2), small_run(name, 3)
+    run.train(2)
+    taken = run.snapshot()
+    expected = run.train(5), run.evaluate()
+    run.restore(taken)
+    assert (run.train(5), run.evaluate()) == expected
+    fresh.restore(taken)
+    assert (fresh.train(5), fresh.evaluate()) == expected
+
+
+@every_task
+def test_evaluation_changes_no_state(name):
+    run = small_run(name)
+    run.train(1)
+    rng, taken = torch.get_rng_state(), run.snapshot()
+    run.evaluate("val")
+    run.evaluate("test")
+    assert_same(run.snapshot(), taken)
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert run.model.training
+
+
+@every_task
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_losses_are_finite_in_float32(name, optimizer):
+    run = small_run(name, optimizer=optimizer)
+    assert all(math.isfinite(loss) for loss in run.train(3))
+    assert {p.dtype for p in run.model.parameters()} == {torch.float32}
