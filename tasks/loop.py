@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from arc.methods.run import Cost
+from arc.methods.run import Closure, Cost, Step, kept_buffers
 from tasks import optimizers
 from tasks.base import Batch, Predictions, Splits, Task
 from tasks.seeding import derive
@@ -90,6 +90,7 @@ class TaskRun:
 
     def reseed(self, *key: object) -> None:
         """Draw everything that comes from now on from fresh streams, and start a new order."""
+        self._key = key
         self._order.manual_seed(derive(*key, "order"))
         state = torch.Generator().manual_seed(derive(*key, "model")).get_state()
         self._rng = [state]
@@ -111,21 +112,22 @@ class TaskRun:
         batch = {k: v.index_select(0, rows) for k, v in self.data.train.items()}
         return self.task.augment(batch, self._order)
 
-    def train(self, steps: int) -> list[float]:
-        """Take ``steps`` optimizer steps; the training loss of each, read back once at the end."""
+    def train(self, steps: int, step: Step | None = None) -> list[float]:
+        """Take ``steps`` optimizer steps; the training loss of each, read back once at the end.
+
+        ``step`` replaces the optimizer's own step.
+        """
         began = time.perf_counter()
         losses = torch.empty(steps, device=self.device)
         self.model.train()
         with self._borrowed_rng():
             for i in range(steps):
-                losses[i] = self._step(self.next_batch())
+                batch = self.next_batch()
+                losses[i] = self._step(batch) if step is None else step(self._closure(batch))
         self.step_count += steps
-        self.cost.add(
-            forwards=steps,
-            backwards=steps,
-            steps=steps,
-            seconds=time.perf_counter() - began,
-        )
+        if step is None:  # a closure counts its own passes
+            self.cost.add(forwards=steps, backwards=steps)
+        self.cost.add(steps=steps, seconds=time.perf_counter() - began)
         return losses.tolist()
 
     def _step(self, batch: Batch) -> Tensor:
@@ -134,6 +136,9 @@ class TaskRun:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
+
+    def _closure(self, batch: Batch) -> Closure:
+        return Closure(self.model, lambda: self.task.forward(self.model, batch)[0], self.cost)
 
     # -- evaluation ----------------------------------------------------------------------------
 
@@ -164,6 +169,27 @@ class TaskRun:
         self.cost.add(forwards=-(-rows // self.batch_size), seconds=time.perf_counter() - began)
         return loss
 
+    def sample(self, count: int) -> list[Batch]:
+        """``count`` training batches to measure on; the order of training stays as it is."""
+        generator = torch.Generator().manual_seed(derive(*self._key, "sample", self.step_count))
+        batches: list[Batch] = []
+        while len(batches) < count:
+            order = torch.randperm(self._examples, generator=generator)
+            for rows in order.split(self.batch_size)[: min(self.steps_per_epoch, count - len(batches))]:
+                batch = {k: v.index_select(0, rows.to(self.device)) for k, v in self.data.train.items()}
+                batches.append(self.task.augment(batch, generator))
+        return batches
+
+    def loss(self, batches: Iterable[Batch], *, update_statistics: bool = False) -> float:
+        """The mean training loss on batches of :meth:`sample`, with the same draws in every call."""
+        began = time.perf_counter()
+        keep = contextlib.nullcontext() if update_statistics else kept_buffers(self.model)
+        self.model.train()
+        with self._borrowed_rng(keep=False), torch.no_grad(), keep:
+            losses = [self.task.forward(self.model, batch)[0].double() for batch in batches]
+        self.cost.add(forwards=len(losses), seconds=time.perf_counter() - began)
+        return torch.stack(losses).mean().item()
+
     # -- checkpoints ---------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
@@ -172,6 +198,7 @@ class TaskRun:
             "model": {k: v.clone() for k, v in self.model.state_dict().items()},
             "optimizer": _cloned(self.optimizer.state_dict()),
             "rng": [state.clone() for state in self._rng],
+            "key": self._key,
             "order": self._order.get_state(),
             "permutation": self._permutation,
             "cursor": self._cursor,
@@ -185,6 +212,7 @@ class TaskRun:
         self.model.load_state_dict(snapshot["model"])
         self.optimizer.load_state_dict(_cloned(snapshot["optimizer"]))
         self._rng = [state.clone() for state in snapshot["rng"]]
+        self._key = snapshot["key"]
         self._order.set_state(snapshot["order"])
         self._permutation = snapshot["permutation"]
         self._cursor = snapshot["cursor"]
