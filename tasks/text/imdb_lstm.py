@@ -52,7 +52,7 @@ class IMDBLSTM(Task):
         versions = "-".join(p + docstrings.version(p) for p in packages)
         name = f"docstrings-{versions}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
         return cached(
-            name, 1, lambda: self._cut(docstrings.labelled(packages, self.span, self.length, self.rows))
+            name, 2, lambda: self._cut(docstrings.labelled(packages, self.span, self.length, self.rows))
         )
 
     def _cut(self, texts: Sequence[LabelledTexts]) -> Splits:
