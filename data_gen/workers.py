@@ -229,10 +229,9 @@ def _serve(pipe: Connection, run: Callable[[Unit], int] = lambda unit: unit.run(
     while True:
         try:
             unit = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
             answer: int | str = run(unit)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
         except InputError as error:
             answer = str(error)
         except Exception as error:

@@ -1,0 +1,1 @@
+"""Candidates to the winner, and methods to a comparison."""

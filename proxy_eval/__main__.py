@@ -1,0 +1,9 @@
+"""``python -m proxy_eval``: candidates to the exported winner."""
+
+import sys
+
+from proxy_eval.select import SelectConfig, select
+from tasks import cli
+
+if __name__ == "__main__":
+    sys.exit(cli.main("proxy_eval", SelectConfig, select))

@@ -1,0 +1,107 @@
+"""One proxy run: a candidate drives one training, and a Parquet part says how it went."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from arc.controller import Controller
+from data_gen import store
+from data_gen.generate import load
+from proxy_eval.drive import drive
+from tasks import registry
+from tasks.base import Source
+from tasks.loop import TaskRun
+from tasks.seeding import derive
+
+_VALUES = pa.list_(pa.float32())
+
+PROXY_RUN = pa.schema(
+    [
+        pa.field("run_id", pa.string()),
+        pa.field("task", pa.string()),
+        pa.field("candidate", pa.string()),
+        pa.field("weights", pa.string()),  # hash of the candidate's file
+        pa.field("optimizer", pa.string()),
+        pa.field("lr0", pa.float64()),
+        pa.field("repeat", pa.int32()),
+        pa.field("score", pa.float64()),  # the run's best metric, higher is better
+        pa.field("lr", _VALUES),  # per epoch, as the losses and the metric
+        pa.field("train_loss", _VALUES),
+        pa.field("val_loss", _VALUES),
+        pa.field("metric", _VALUES),
+        pa.field("actions", pa.list_(pa.string())),  # null between decisions
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ProxyUnit:
+    """One proxy run of one candidate."""
+
+    candidate: str
+    digest: str
+    task: str
+    scale: str
+    source: Source
+    fingerprint: str
+    optimizer: str
+    lr0: float
+    repeat: int
+    epochs: int
+    period: int
+    seed: int
+    device: str
+    runs: str
+
+    @property
+    def name(self) -> str:
+        """Candidate, task, initial LR and repeat."""
+        return f"candidate {Path(self.candidate).name} on {self.task}, lr0 {self.lr0:g}, repeat {self.repeat}"
+
+    @property
+    def run_id(self) -> str:
+        """A hash of what decides the run; neither the candidate's place nor the output's does."""
+        place = ("candidate", "source", "device", "runs")
+        decisive = {k: v for k, v in vars(self).items() if k not in place}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def path(self) -> str:
+        """The part that this unit writes."""
+        return store.part_path(self.runs, registry.short_name(self.task), self.run_id)
+
+    def run(self) -> int:
+        """Run it and write its part."""
+        task, data = load(self.task, self.scale, self.source, self.device)
+        # paired: a repeat has the same weights and data order whatever the candidate and the LR
+        seed = derive(self.seed, registry.short_name(self.task), self.repeat, "proxy")
+        run = TaskRun(task, data, optimizer=self.optimizer, lr=self.lr0, seed=seed, device=self.device)
+        controller = Controller.from_pretrained(
+            self.candidate, run.optimizer, policy="paper", period=self.period
+        )
+        trace = pd.DataFrame(drive(run, controller, self.epochs))
+        metrics = trace["metric"].to_numpy(dtype=float)
+        signed = metrics if task.higher_is_better else -metrics
+        finite = signed[np.isfinite(signed)]
+        row = {
+            "run_id": self.run_id,
+            "task": registry.short_name(self.task),
+            "candidate": Path(self.candidate).name,
+            "weights": self.digest,
+            "optimizer": self.optimizer,
+            "lr0": self.lr0,
+            "repeat": self.repeat,
+            "score": float(finite.max()) if finite.size else math.nan,
+            **{k: trace[k].tolist() for k in ("lr", "train_loss", "val_loss", "metric")},
+            "actions": [a if isinstance(a, str) else None for a in trace["action"]],
+        }
+        store.write(self.path, pa.Table.from_pylist([row], schema=PROXY_RUN))
+        return 1

@@ -1,0 +1,137 @@
+"""The stage: candidates side by side in processes, one directory each."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from arc import weights
+from arc.network import Network
+from data_gen import store, workers
+from tasks.errors import InputError
+from training import dataset
+from training.config import TrainingConfig
+from training.dataset import Samples
+from training.fit import fit
+
+
+@dataclass(frozen=True)
+class CandidateUnit:
+    """One candidate, from the samples to its directory."""
+
+    config: TrainingConfig
+    index: int
+    device: str
+
+    @property
+    def name(self) -> str:
+        """Its number."""
+        return f"candidate {self.index}"
+
+    @property
+    def directory(self) -> Path:
+        """Where it goes."""
+        return Path(self.config.out) / str(self.index)
+
+    def run(self) -> int:
+        """Fit it and write its directory: network, config, card and history."""
+        config = self.config
+        samples = load(config.samples)
+        train, held = dataset.split(samples, config.holdout, config.seed)
+        seed = config.seed + self.index
+        network, history = fit(train, held, config, seed=seed, device=self.device)
+        made = config.recipe() | {
+            "candidate": self.index,
+            "candidate_seed": seed,
+            "samples": samples.fingerprint(),
+            "training_samples": len(train),
+            "held_out_samples": len(held),
+            "tasks": sorted(set(samples.tasks.tolist())),
+            "runs": len(set(samples.runs.tolist())),
+            "versions": store.versions(),
+            "metrics": history[-1],
+        }
+        self._write(network, made, history)
+        return 1
+
+    def _write(self, network: Network, made: dict[str, Any], history: list[dict[str, Any]]) -> None:
+        """Write the directory under a temporary name and rename it."""
+        temporary = self.directory.with_name(f".{self.index}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            weights.save(network, temporary, made, card(made))
+            pd.DataFrame(history).to_parquet(temporary / "history.parquet", index=False)
+            temporary.rename(self.directory)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise InputError(f"cannot write {self.directory}: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)
+def load(samples: str) -> Samples:
+    """The samples, featurised once per process."""
+    return dataset.load(samples)
+
+
+def card(made: dict[str, Any]) -> str:
+    """The model card of a candidate."""
+    metrics = made["metrics"]
+    numbers = ", ".join(
+        f"{k} {metrics[k]:.3f}" for k in ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
+    )
+    return (
+        f"# ARC candidate {made['candidate']}\n\n"
+        f"Fitted to {made['training_samples']} samples of {made['runs']} runs of {', '.join(made['tasks'])}; "
+        f"seed {made['candidate_seed']}, {made['epochs']} epochs.\n\n"
+        f"On {made['held_out_samples']} samples of held-out runs: {numbers}. These numbers do not predict "
+        "how well a controller drives a training (paper, appendix A.1); the proxy task does.\n"
+    )
+
+
+def train(config: TrainingConfig) -> int:
+    """Fit the candidates that are missing; the exit code."""
+    device = workers.resolve_device(config.device)
+    samples = load(config.samples)
+    dataset.split(samples, config.holdout, config.seed)
+    units = [CandidateUnit(config, i, device) for i in range(config.candidates)]
+    for unit in units:
+        _check_same_recipe(unit, samples.fingerprint())
+    missing = [unit for unit in units if not unit.directory.exists()]
+    Path(config.out).mkdir(parents=True, exist_ok=True)
+    processes = min(workers.count(config.workers, device), max(1, len(missing)))
+    outcome = workers.run_all(missing, workers=processes, title="training", unit_name="candidates")
+    print(table(units))
+    return workers.report(outcome, unit_name="candidates")
+
+
+def table(units: list[CandidateUnit]) -> str:
+    """The candidates' final metrics, aligned."""
+    names = ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
+    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{n.replace('_', ' '):>19}" for n in names)]
+    for unit in units:
+        if unit.directory.exists():
+            metrics = weights.read_config(unit.directory)["config"]["metrics"]
+            values = "".join(f"{metrics[n]:>19.3f}" for n in names)
+            lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
+    return "\n".join(lines)
+
+
+def _check_same_recipe(unit: CandidateUnit, fingerprint: str) -> None:
+    """InputError where a candidate of other samples or settings lies in the unit's place."""
+    if not unit.directory.exists():
+        return
+    found = weights.read_config(unit.directory)["config"]
+    asked = unit.config.recipe() | {"samples": fingerprint}
+    differing = [key for key, value in asked.items() if found.get(key) != value]
+    if differing:
+        detail = json.dumps({k: [found.get(k), asked[k]] for k in differing})
+        raise InputError(
+            f"{unit.directory} holds a candidate of another recipe (there, asked: {detail}); "
+            "choose another out=, or delete it"
+        )

@@ -1,0 +1,40 @@
+"""What decides a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Keys of ``configs/training.yaml``, where each is explained."""
+
+    samples: str
+    out: str
+    candidates: int
+    epochs: int
+    batch_size: int
+    lr: float
+    holdout: float
+    blank: float
+    seed: int
+    device: str
+    workers: str
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        if not 0 < self.lr < float("inf"):
+            raise InputError(f"got lr={self.lr}, need a positive number")
+        if not 0 < self.holdout < 1:
+            raise InputError(f"got holdout={self.holdout}, need a share between 0 and 1")
+        if not 0 <= self.blank <= 1:
+            raise InputError(f"got blank={self.blank}, need a chance from 0 to 1")
+
+    def recipe(self) -> dict[str, Any]:
+        """What decides a candidate, besides its seed and the samples."""
+        return {k: getattr(self, k) for k in ("epochs", "batch_size", "lr", "holdout", "blank", "seed")}

@@ -1,0 +1,86 @@
+"""One candidate: the network, fitted to labelled windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arc.network import Network
+from tasks.seeding import derive
+from training.config import TrainingConfig
+from training.dataset import Samples
+from training.loss import hybrid_loss
+from training.metrics import measure
+
+
+def fit(
+    train: Samples, held: Samples, config: TrainingConfig, *, seed: int, device: str = "cpu"
+) -> tuple[Network, list[dict[str, Any]]]:
+    """Train one network.
+
+    Args:
+        train, held: training and held-out samples.
+        config: the recipe.
+        seed: of initial weights, order and blanking.
+
+    Returns:
+        The network after the last epoch (no earlier one is better for the task that it is made for:
+        paper, appendix A.1), and one dictionary per epoch with its losses and metrics.
+
+    Source: ARC (Dong et al., 2021), section 3.4.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "training"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        network = Network().to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.9, 0.999), fused=True)
+    windows, labels = train.windows.to(device), train.labels.to(device)
+    history = []
+    for epoch in range(1, config.epochs + 1):
+        network.train()
+        losses = torch.zeros((), device=device)
+        for rows in torch.randperm(len(train), generator=generator).split(config.batch_size):
+            batch = blanked(windows[rows], config.blank, generator)
+            optimizer.zero_grad(set_to_none=True)
+            loss = hybrid_loss(network(batch), labels[rows])
+            loss.backward()
+            optimizer.step()
+            losses += loss.detach() * len(rows)
+        history.append(
+            {"epoch": epoch, "train_loss": losses.item() / len(train)} | evaluate(network, held, device)
+        )
+    return network.cpu().eval(), history
+
+
+def blanked(windows: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """A copy in which each window's validation channel is 0 with the given chance.
+
+    So the controller learns to work without validation, too. Source: the public code of ARC (2021).
+    """
+    seen = torch.rand(len(windows), generator=generator) >= chance
+    copy = windows.clone()
+    copy[:, :, 1] *= seen.to(windows.device, windows.dtype)[:, None]
+    return copy
+
+
+def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, Any]:
+    """Held-out loss and metrics, with the validation channel; and accuracy without it."""
+    network.eval()
+    with torch.inference_mode():
+        logits = _logits(network, held.windows, device)
+        blank = held.windows.clone()
+        blank[:, :, 1] = 0
+        without = _logits(network, blank, device)
+    loss = float(hybrid_loss(logits, held.labels))
+    labels = held.labels.numpy()
+    accuracy = float((without.argmax(1).numpy() == labels).mean())
+    return {"val_loss": loss, "accuracy_without_val": accuracy} | measure(
+        logits.double().softmax(1).numpy(), np.asarray(labels)
+    )
+
+
+def _logits(network: Network, windows: Tensor, device: str) -> Tensor:
+    return torch.cat([network(part.to(device)).cpu() for part in windows.split(1024)])
