@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Role, Source, Splits, Task
 from tasks.data import masks, objects
+from tasks.data.images import standardised
 from tasks.metrics.overlap import dice, overlap
 from tasks.nets.unet import UNet
 
@@ -33,17 +34,17 @@ class CubUnet(Task):
         "mini": {
             "batch_size": 16,
             "lr_range": {
-                "adam": (1e-5, 1e-1),
-                "adamw": (1e-5, 1e-1),
-                "sgd": (1e-3, 1e1),
-                "momentum": (1e-4, 1e0),
-                "rmsprop": (1e-5, 1e-1),
+                "adam": (1e-5, 1e0),
+                "adamw": (1e-5, 1e0),
+                "sgd": (1e-3, 3e1),
+                "momentum": (1e-4, 3e0),
+                "rmsprop": (1e-5, 1e0),
             },
-            "size": 24,
-            "classes": 12,  # room for other data; the embedded scenes have 4
+            "size": 16,
+            "classes": 12,  # room for other data; of the embedded scenes 2 occur
             "width": 8,
             "depth": 2,
-            "scenes": objects.Scenes(train=384, held_out=192, size=24, classes=3),
+            "scenes": objects.Scenes(train=192, held_out=128, size=16, classes=1),
         },
         "paper": {
             "batch_size": 16,
@@ -52,7 +53,7 @@ class CubUnet(Task):
             "classes": 2,
             "width": 64,
             "depth": 4,
-            "scenes": objects.Scenes(train=384, held_out=192, size=256, classes=1),
+            "scenes": objects.Scenes(train=192, held_out=128, size=64, classes=1),
         },
     }
 
@@ -75,7 +76,7 @@ class CubUnet(Task):
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Cross-entropy of the pixels."""
-        logits = model(batch["image"].float() / 127.5 - 1)
+        logits = model(standardised(batch["image"]))
         loss = F.cross_entropy(logits, batch["mask"].long())
         return loss, overlap(logits.detach(), batch["mask"])
 
