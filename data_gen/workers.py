@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -222,22 +222,34 @@ class _one_thread:
                 os.environ[name] = value
 
 
-def _serve(pipe: Connection, run: Callable[[Unit], int] = lambda unit: unit.run()) -> None:
+def _serve(pipe: Connection) -> None:
     """The worker's life: a unit in, an answer out, until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     torch.set_num_threads(1)
     while True:
         try:
-            unit = pipe.recv()
-            answer: int | str = run(unit)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+            unit: Unit = pipe.recv()
+        except (EOFError, ConnectionResetError):
             return
-        except InputError as error:
-            answer = str(error)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            answer = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        except Exception as error:  # the unit's module does not import here
+            answer: int | str = _reason(error)
+        else:
+            answer = _answer(unit)
         try:
             pipe.send(answer)
-        except (BrokenPipeError, OSError):
+        except OSError:
             return
+
+
+def _answer(unit: Unit) -> int | str:
+    try:
+        return unit.run()
+    except Exception as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
