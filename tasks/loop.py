@@ -133,7 +133,7 @@ class TaskRun:
     def _step(self, batch: Batch) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss, _ = self.task.forward(self.model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss.detach()
 

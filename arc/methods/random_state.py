@@ -21,7 +21,7 @@ def capture() -> State:
         "numpy": (name, torch.from_numpy(np.array(keys, dtype=np.int64)), *rest),
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 

@@ -79,7 +79,7 @@ class Closure:
         """The loss, and fresh gradients in the parameters; one forward and one backward pass."""
         self._model.zero_grad(set_to_none=True)
         loss = self._call()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._cost.add(backwards=1)
         return loss.item()
 

@@ -86,7 +86,7 @@ class TorchRun:
         """One optimizer step on one batch; its loss."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss_fn(self.model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss
 

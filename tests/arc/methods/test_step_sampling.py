@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from arc.methods.loss_curve import analyse, refine
 from arc.methods.run import get_lr
-from arc.methods.step_sampling import StepSampling, analyse, refine, search, suggest
+from arc.methods.step_sampling import StepSampling, search, suggest
 from tests.arc.methods.problems import classifier, lrs_of, parameters_of
 
 
