@@ -18,7 +18,7 @@ from tasks.data.cache import cached
 from tasks.data.photos import regions
 from tasks.seeding import derive
 
-VERSION = 1
+VERSION = 2
 Array = NDArray[np.float64]
 
 
@@ -63,7 +63,11 @@ def _split(scenes: Scenes, split: str) -> Batch:
     rng = np.random.default_rng(derive("scenes", split))
     photos = [region.permute(1, 2, 0).numpy() / 255.0 for region in regions(split)]
     count = scenes.train if split == "train" else scenes.held_out
-    drawn = [_scene(scenes, photos, rng) for _ in range(count)]
+    drawn: list[tuple[torch.Tensor, ...]] = []
+    while len(drawn) < count:
+        scene = _scene(scenes, photos, rng)
+        if (scene[-1] >= 0).any():  # some object is in sight
+            drawn.append(scene)
     columns = zip(*drawn, strict=True)
     return dict(zip(("image", "mask", "boxes", "labels"), (torch.stack(c) for c in columns), strict=True))
 

@@ -1,0 +1,98 @@
+"""Lungs in chest X-rays, semantic segmentation with a UNet (the paper's task 11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import masks, objects
+from tasks.metrics.overlap import dice, overlap
+from tasks.nets.unet import UNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class MontgomeryUNet(Task):
+    """Which pixels of a grey image belong to the lungs; embedded, to an object.
+
+    Attributes:
+        scenes: the embedded data.
+        size: height and width of the images in pixels.
+        classes: of pixels, background included.
+        width: channels of the UNet's first level.
+        depth: how often it halves the resolution.
+    """
+
+    role = "zoo"
+    metric_name = "dice"
+
+    scenes: objects.Scenes
+    size: int
+    classes: int
+    width: int
+    depth: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 1, size, size) and ``mask`` uint8 (n, size, size)."""
+        if source.kind == "embedded":
+            splits = objects.load(self.scenes)
+        else:
+            splits = masks.load(source, size=self.size, classes=self.classes, channels=1)
+        return Splits(*({"image": s["image"], "mask": s["mask"]} for s in splits))
+
+    def build(self) -> nn.Module:
+        """A UNet on grey images."""
+        return UNet(channels=1, classes=self.classes, width=self.width, depth=self.depth)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Dice loss of the classes but background plus cross-entropy of the pixels."""
+        logits = model(batch["image"].float() / 127.5 - 1)
+        mask = batch["mask"].long()
+        predicted = logits.softmax(dim=1)[:, 1:]
+        true = F.one_hot(mask, self.classes).movedim(-1, 1)[:, 1:]
+        shared = (predicted * true).sum((2, 3))
+        # Smoothed by one pixel, so that a class that is neither there nor predicted costs little.
+        soft = (2 * shared + 1) / (predicted.sum((2, 3)) + true.sum((2, 3)) + 1)
+        loss = F.cross_entropy(logits, mask) + (1 - soft).mean()
+        return loss, overlap(logits.detach(), mask)
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Dice coefficient of the lungs."""
+        return dice(*predictions)
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Mirror half of the images."""
+        return masks.mirrored(batch, generator)
+
+    scales: ClassVar = {
+        "mini": {
+            "scenes": objects.Scenes(
+                train=224, held_out=128, size=16, classes=1, objects=2, contrast=0.5, grey=True
+            ),
+            "size": 16,
+            "classes": 2,
+            "width": 8,
+            "depth": 1,
+            "batch_size": 16,
+            "lr_range": {
+                "adam": (1e-5, 1e0),
+                "adamw": (1e-5, 1e0),
+                "rmsprop": (1e-5, 1e0),
+                "sgd": (1e-3, 3e1),
+                "momentum": (1e-4, 3e0),
+            },
+        },
+        "paper": {
+            "scenes": objects.Scenes(train=110, held_out=14, size=64, classes=1, objects=2, grey=True),
+            "size": 512,
+            "classes": 2,
+            "width": 64,
+            "depth": 4,
+            "batch_size": 4,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+        },
+    }
