@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 STRIPE = 80
 """Width in pixels of the photos' vertical stripes; a crop never leaves its stripe."""
@@ -24,7 +25,10 @@ def regions(split: str) -> Tensor:
 
 
 def crops(count: int, size: int, split: str, generator: torch.Generator) -> Tensor:
-    """Crops of ``size`` x ``size`` pixels at random places, as uint8 (count, 3, size, size)."""
+    """Crops at random places, as uint8 (count, 3, size, size); enlarged where a stripe is narrower."""
+    if size > STRIPE:
+        enlarged = F.interpolate(crops(count, STRIPE, split, generator).float(), size=size, mode="bilinear")
+        return enlarged.to(torch.uint8)
     pool = regions(split)
 
     def draw(high: int) -> Tensor:

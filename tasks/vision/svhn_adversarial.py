@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import svhn
+from tasks.data import labelled_images
+from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.vgg import VGG
@@ -21,7 +22,8 @@ class SvhnAdversarial(Task):
     """Name the middle digit of a house number, also where the image was changed to mislead.
 
     Attributes:
-        examples: embedded training, validation and test images.
+        examples: training, validation and test images of the embedded data.
+        limited: whether no more are taken of other data either.
         size: height and width of the images in pixels.
         classes: size of the head.
         stages: convolutions per stage; (2, 2, 4, 4, 4) is VGG19.
@@ -33,6 +35,7 @@ class SvhnAdversarial(Task):
     metric_name = "adversarial_accuracy"
 
     examples: tuple[int, int, int]
+    limited: bool
     size: int
     classes: int
     stages: tuple[int, ...]
@@ -41,7 +44,12 @@ class SvhnAdversarial(Task):
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
-        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+        train, val, test = self.examples
+        if source.kind == "embedded":
+            return house_numbers(train=train, val=val, test=test, size=self.size)
+        limit = self.examples if self.limited else None
+        hub = labelled_images.SVHN
+        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
 
     def build(self) -> nn.Module:
         """The VGG."""
@@ -72,6 +80,7 @@ class SvhnAdversarial(Task):
     scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
+            "limited": True,
             "size": 16,
             "classes": 10,
             "stages": (1, 1, 1),
@@ -87,7 +96,8 @@ class SvhnAdversarial(Task):
             },
         },
         "paper": {
-            "examples": (73257, 6000, 20032),
+            "examples": (8000, 1000, 1000),
+            "limited": False,
             "size": 32,
             "classes": 10,
             "stages": (2, 2, 4, 4, 4),

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import svhn
+from tasks.data import labelled_images
+from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.codes import CodedOutput
@@ -21,7 +22,8 @@ class SvhnECC(Task):
     """Name the middle digit of a house number through its code word, bit by bit.
 
     Attributes:
-        examples: embedded training, validation and test images.
+        examples: training, validation and test images of the embedded data.
+        limited: whether no more are taken of other data either.
         size: height and width of the images in pixels.
         classes: number of code words.
         bits: length of a code word.
@@ -32,6 +34,7 @@ class SvhnECC(Task):
     role = "zoo"
 
     examples: tuple[int, int, int]
+    limited: bool
     size: int
     classes: int
     bits: int
@@ -40,7 +43,12 @@ class SvhnECC(Task):
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
-        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+        train, val, test = self.examples
+        if source.kind == "embedded":
+            return house_numbers(train=train, val=val, test=test, size=self.size)
+        limit = self.examples if self.limited else None
+        hub = labelled_images.SVHN
+        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
 
     def build(self) -> nn.Module:
         """The VGG, one output per bit."""
@@ -61,6 +69,7 @@ class SvhnECC(Task):
     scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
+            "limited": True,
             "size": 16,
             "classes": 10,
             "bits": 16,
@@ -76,7 +85,8 @@ class SvhnECC(Task):
             },
         },
         "paper": {
-            "examples": (73257, 6000, 20032),
+            "examples": (8000, 1000, 1000),
+            "limited": False,
             "size": 32,
             "classes": 10,
             "bits": 16,

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import svhn
+from tasks.data import labelled_images
+from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.wide_resnet import WideResNet
@@ -20,7 +21,8 @@ class SvhnWideResNet(Task):
     """Name the middle digit of a house number.
 
     Attributes:
-        examples: embedded training, validation and test images.
+        examples: training, validation and test images of the embedded data.
+        limited: whether no more are taken of other data either.
         size: height and width of the images in pixels.
         classes: size of the head.
         depth: layers of the network, 6 k + 4.
@@ -31,6 +33,7 @@ class SvhnWideResNet(Task):
     role = "proxy"
 
     examples: tuple[int, int, int]
+    limited: bool
     size: int
     classes: int
     depth: int
@@ -39,7 +42,12 @@ class SvhnWideResNet(Task):
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
-        return svhn.load(source, examples=self.examples, size=self.size, classes=self.classes)
+        train, val, test = self.examples
+        if source.kind == "embedded":
+            return house_numbers(train=train, val=val, test=test, size=self.size)
+        limit = self.examples if self.limited else None
+        hub = labelled_images.SVHN
+        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
 
     def build(self) -> nn.Module:
         """The wide residual network."""
@@ -58,6 +66,7 @@ class SvhnWideResNet(Task):
     scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
+            "limited": True,
             "size": 16,
             "classes": 10,
             "depth": 10,
@@ -73,7 +82,8 @@ class SvhnWideResNet(Task):
             },
         },
         "paper": {
-            "examples": (73257, 6000, 20032),
+            "examples": (8000, 1000, 1000),
+            "limited": False,
             "size": 32,
             "classes": 10,
             "depth": 28,

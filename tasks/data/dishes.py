@@ -1,0 +1,80 @@
+"""Plates with ten kinds of patterned food on photo crops: the embedded stand-in for Food-101.
+
+The pattern is the class; its scale, angle, place, both colours and the light are drawn anew for every
+image, so that no colour gives a class away. The splits share neither photo regions nor random streams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tasks.base import Batch, Splits
+from tasks.data import photos
+from tasks.data.cache import cached
+from tasks.seeding import derive
+
+_VERSION = 1
+Uniform = Callable[..., Tensor]
+CLASSES = ("stripes", "spots", "checks", "rings", "wedges", "lattice", "spiral", "waves", "cloud", "grain")
+
+
+def dishes(*, train: int, val: int, test: int, size: int) -> Splits:
+    """Images of ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,)."""
+    counts = {"train": train, "val": val, "test": test}
+    name = f"dishes-{train}-{val}-{test}-{size}px"
+    return cached(name, _VERSION, lambda: Splits(*(_compose(n, size, s) for s, n in counts.items())))
+
+
+def _compose(count: int, size: int, split: str) -> Batch:
+    generator = torch.Generator().manual_seed(derive("dishes", split))
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(count, *shape, generator=generator)
+
+    labels = torch.arange(count) % len(CLASSES)
+    axis = (torch.arange(size) + 0.5) / size * 2 - 1
+    x = axis.view(1, 1, size) - uniform(-0.2, 0.2, 1, 1)
+    y = axis.view(1, size, 1) - uniform(-0.2, 0.2, 1, 1)
+    plate = torch.sigmoid((uniform(0.75, 1.0, 1, 1) - torch.hypot(x, y)) * size / 2)[:, None]
+    pattern = _pattern(x, y, labels, uniform, size, generator)[:, None]
+    light, dark = uniform(0.4, 1.0, 3, 1, 1), uniform(0.0, 0.6, 3, 1, 1)
+    swapped = uniform(0, 1, 1, 1, 1) < 0.5
+    pattern = torch.where(swapped, 1 - pattern, pattern)
+    food = pattern * light + (1 - pattern) * dark
+    table = photos.crops(count, size, split, generator).float() / 255
+    image = plate * food + (1 - plate) * table
+    image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.1 * torch.randn(image.shape, generator=generator)
+    return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
+
+
+def _pattern(
+    x: Tensor, y: Tensor, labels: Tensor, uniform: Uniform, size: int, generator: torch.Generator
+) -> Tensor:
+    """The pattern of each image's class, (n, size, size) in [0, 1]."""
+    count = len(labels)
+    turn, pitch = uniform(0, math.tau, 1, 1), uniform(6, 10, 1, 1)
+    u = pitch * (torch.cos(turn) * x + torch.sin(turn) * y)
+    v = pitch * (torch.cos(turn) * y - torch.sin(turn) * x)
+    radius, angle = torch.hypot(u, v), torch.atan2(v, u)
+    start = uniform(0, math.tau, 1, 1)
+    arms = torch.randint(3, 6, (count, 1, 1), generator=generator)
+    noise = torch.randn(count, 1, 8, 8, generator=generator)
+    fields = (
+        torch.sin(u + start),
+        torch.sin(u + start) + torch.sin(v) - 0.6,
+        torch.sin(u + start) * torch.sin(v) * 2,
+        torch.sin(radius + start),
+        torch.sin(arms * angle + start),
+        torch.maximum(torch.sin(u + start), torch.sin(v)) - 0.3,
+        torch.sin(radius + 2 * angle + start),
+        torch.sin(u + 1.5 * torch.sin(v) + start),
+        F.interpolate(noise[:, :, :5, :5], size=size, mode="bicubic", align_corners=False)[:, 0],
+        F.interpolate(noise, size=size, mode="nearest")[:, 0],
+    )
+    chosen = torch.stack(torch.broadcast_tensors(*fields), dim=1)[torch.arange(count), labels]
+    return torch.sigmoid(3 * chosen)

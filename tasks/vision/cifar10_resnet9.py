@@ -1,0 +1,105 @@
+"""CIFAR-10 with ResNet-9 (the paper's section 4.1): reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import augment, labelled_images
+from tasks.data.images import standardised
+from tasks.data.silhouettes import silhouettes
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.resnet9 import ResNet9
+
+MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar10ResNet9(Task):
+    """Name the object of a small photo.
+
+    Attributes:
+        examples: training, validation and test images of the embedded data.
+        limited: whether no more are taken of other data either.
+        size: height and width of the images in pixels.
+        classes: size of the head.
+        width: channels of the first convolution.
+        padding: pixels reflected at the edges before the random crop.
+        hole: side of the square that cutout hides, in pixels.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    limited: bool
+    size: int
+    classes: int
+    width: int
+    padding: int
+    hole: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        train, val, test = self.examples
+        if source.kind == "embedded":
+            return silhouettes(train=train, val=val, test=test, size=self.size)
+        limit = self.examples if self.limited else None
+        hub = labelled_images.CIFAR10
+        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
+
+    def build(self) -> nn.Module:
+        """The ResNet-9."""
+        return ResNet9(width=self.width, outputs=self.classes)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(standardised(batch["image"], MEAN, DEVIATION))
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A random crop of the padded image, mirrored or not, with a hole of the mean colour."""
+        images = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
+        images = augment.random_flip(images, generator)
+        fill = 255 * torch.tensor(MEAN)
+        return {**batch, "image": augment.cutout(images, self.hole, fill, generator)}
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (800, 400, 400),
+            "limited": True,
+            "size": 16,
+            "classes": 10,
+            "width": 8,
+            "padding": 2,
+            "hole": 4,
+            "batch_size": 32,
+            "lr_range": {
+                "adam": (1e-5, 1e-1),
+                "adamw": (1e-5, 1e-1),
+                "rmsprop": (1e-5, 1e-1),
+                "sgd": (1e-3, 1e1),
+                "momentum": (1e-4, 1e0),
+            },
+        },
+        "paper": {
+            "examples": (8000, 1000, 1000),
+            "limited": False,
+            "size": 32,
+            "classes": 10,
+            "width": 64,
+            "padding": 4,
+            "hole": 8,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-4, 1e-2)),
+        },
+    }
