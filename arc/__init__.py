@@ -1,13 +1,23 @@
-"""ARC: an autonomous learning-rate controller for deep learning."""
+"""ARC: an autonomous learning-rate controller for deep learning.
 
-from arc import weights
+Names are imported on first use: ``arc.advise`` and ``arc.featurise`` work without torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
 from arc._version import __version__
-from arc.actions import Action
-from arc.controller import Controller
-from arc.decision import Decision
-from arc.features import Period, featurise
-from arc.network import Network
-from arc.policy import Policy
+
+if TYPE_CHECKING:
+    from arc import weights
+    from arc.actions import Action
+    from arc.advice import advise
+    from arc.controller import Controller
+    from arc.decision import Decision
+    from arc.features import Period, featurise
+    from arc.methods.step_sampling import suggest as suggest_lr
+    from arc.network import Network
+    from arc.policy import Policy
 
 __all__ = [
     "Action",
@@ -17,6 +27,36 @@ __all__ = [
     "Period",
     "Policy",
     "__version__",
+    "advise",
     "featurise",
+    "suggest_lr",
     "weights",
 ]
+
+_HOMES = {
+    "Action": "arc.actions",
+    "Controller": "arc.controller",
+    "Decision": "arc.decision",
+    "Network": "arc.network",
+    "Period": "arc.features",
+    "Policy": "arc.policy",
+    "advise": "arc.advice",
+    "featurise": "arc.features",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "suggest_lr":
+        found: object = importlib.import_module("arc.methods.step_sampling").suggest
+    elif name == "weights":
+        found = importlib.import_module("arc.weights")
+    elif name in _HOMES:
+        found = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'arc' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

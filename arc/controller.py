@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from arc import lrs, policy, weights
-from arc.actions import Action
+from arc import policy as policies
+from arc import weights
+from arc.decider import Decider
 from arc.decision import Decision
-from arc.features import featurise
-from arc.history import History
 from arc.loss_buffer import Loss
+from arc.lr0 import set_lr0
 from arc.network import Network
-from arc.policy import Move, Policy
+from arc.numbers import number
+from arc.plot import Logged, draw
+from arc.policy import Policy, PolicyName
+from arc.recovery import Recovery
+from arc.settings import Mode, Settings
+from arc.steering import Steering
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from arc.methods.step_sampling import Suggestion
+
+STATE_VERSION = 1
 
 
 class Controller:
@@ -26,16 +39,33 @@ class Controller:
     (or per evaluation); every ``period`` calls of ``step`` the network raises, keeps or lowers the LR.
 
     Args:
-        optimizer: any torch optimizer; all its groups are multiplied, so their ratios stay.
+        optimizer: any torch optimizer. All its groups are multiplied, so their ratios stay; a group at 0
+            stays at 0. With a decoupled weight decay (AdamW) the decay per step is LR times weight_decay,
+            so it moves with the LR.
         network: the classifier; the shipped controller by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
-        period: calls of ``step`` between two decisions.
+        period: calls of ``step`` from one decision to the next.
+        total_epochs: calls of ``step`` in the whole training; over the last of them the LR is annealed.
+        min_lr: no move carries a group's LR below it.
+        max_lr: no move carries a group's LR above it.
+        warmup: calls of ``record`` during which nothing changes and nothing is remembered.
+        model: what ``rollback`` and ``lr0="auto"`` work on.
+        rollback: True keeps the last good state of model and optimizer in CPU memory, a path keeps it in
+            files there; it is restored after a loss that exploded or is not finite, and the initial state
+            after a start that ruined the net.
+        mode: ``advise`` fills ``decisions`` and touches nothing.
+        scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
+        lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
+        loss_fn, train_batches, val_fn: what that search needs.
+
+    Attributes:
+        decisions: all decisions so far, oldest first.
+        suggestion: what the search of ``lr0="auto"`` found, its cost included; None without one.
 
     Raises:
         TypeError, ValueError: a value that cannot be used; the message shows it and the remedy.
-        WeightsError: the shipped controller is missing or damaged.
 
-    Source: ARC (Dong et al., 2021), section 3.5.
+    Source: ARC (Dong et al., 2021), section 3.5; ``docs/controller.md`` states every rule.
     """
 
     def __init__(
@@ -43,20 +73,44 @@ class Controller:
         optimizer: torch.optim.Optimizer,
         *,
         network: Network | None = None,
-        policy: Policy | policy.PolicyName = "default",
+        policy: Policy | PolicyName = "default",
         period: int = 3,
+        total_epochs: int | None = None,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
+        warmup: int = 0,
+        model: nn.Module | None = None,
+        rollback: bool | str | Path = False,
+        mode: Mode = "control",
+        scheduler: Any = None,
+        lr0: Literal["auto"] | None = None,
+        loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
+        train_batches: Iterable[Any] | None = None,
+        val_fn: Callable[[], float | Tensor] | None = None,
     ) -> None:
-        if isinstance(period, bool) or not isinstance(period, int) or period < 1:
-            raise ValueError(f"got period={period!r}, need an integer >= 1 (calls of step() per decision)")
-        lrs.read(optimizer)
+        self.settings = Settings(
+            policy=policies.get(policy),
+            period=period,
+            total_epochs=total_epochs,
+            min_lr=min_lr,
+            max_lr=max_lr,
+            warmup=warmup,
+            rollback=rollback,
+            mode=mode,
+        )
         self.optimizer = optimizer
-        self.period = period
         self.decisions: list[Decision] = []
-        self._network = (weights.load() if network is None else network).eval()
-        self._policy = _policy_state(policy)
-        self._history = History()
-        self._epoch = 0
+        self.suggestion: Suggestion | None = None
+        if lr0 is not None:
+            search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
+            self.suggestion = set_lr0(lr0, optimizer, self.settings, search)
+        steering = Steering(optimizer, scheduler, self.settings)
+        self._recovery = Recovery(model, optimizer, self.settings)
+        network = weights.load() if network is None else network
+        self._decider = Decider(network, self.settings, steering, self._recovery)
+        self._log: list[Logged] = []
         self._records = 0
+        self._skip: float = warmup
 
     @classmethod
     def from_pretrained(cls, path: str | Path, optimizer: torch.optim.Optimizer, **settings: Any) -> Self:
@@ -69,8 +123,11 @@ class Controller:
         A tensor stays on its device, nothing is transferred and no graph is kept. With gradient
         accumulation or AMP call it once per optimizer step that was applied.
         """
-        self._history.record(loss)
         self._records += 1
+        if self._skip:
+            self._skip -= 1
+            return
+        self._decider.history.losses.add(loss)
 
     def step(self, val_loss: float | Tensor | None = None) -> Decision | None:
         """End an epoch (or whatever lies between two calls), and decide when the period is over.
@@ -82,60 +139,49 @@ class Controller:
             The decision, or None between decisions.
 
         Raises:
-            RuntimeError: no loss was recorded since the last call.
-            TypeError, ValueError: ``val_loss`` is no number.
+            RuntimeError: no loss was recorded since the last call; a scheduler that was not passed drives
+                the LR; ranks of a distributed run that disagree or do not answer in time.
+            TypeError: ``val_loss`` is no number.
         """
-        if not self._records:
-            raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
-        val = None if val_loss is None else _validation(val_loss)
-        self._records = 0
-        self._epoch += 1
-        before = lrs.read(self.optimizer)
-        mean, _, _ = self._history.losses.end_call()
-        if not math.isfinite(mean) or (val is not None and not math.isfinite(val)):
-            self._history.drop_period()
-            return self._apply(
-                Move(Action.LOWER, Action.LOWER.multiplier), before, (0.0, 0.0, 1.0), "non-finite loss"
-            )
-        self._history.end_call(val, lrs.reference(before))
-        if self._history.calls < self.period:
+        if self._skip == math.inf:
             return None
-        probabilities = self._ask(self._history)
-        move = self._policy.decide(probabilities, self._history.last_val_losses())
-        return self._apply(move, before, probabilities, move.note)
-
-    def _ask(self, history: History) -> tuple[float, float, float]:
-        window = torch.from_numpy(featurise(history.end_period()))
-        with torch.inference_mode():
-            raise_, keep, lower = self._network(window[None]).softmax(1)[0].tolist()
-        return raise_, keep, lower
-
-    def _apply(
-        self, move: Move, before: tuple[float, ...], probabilities: tuple[float, float, float], reason: str
-    ) -> Decision:
-        multiplier = lrs.limited(move.multiplier, before, *lrs.LIMITS)
-        after = lrs.scale(self.optimizer, multiplier)
-        self._policy.applied(multiplier)
-        decision = Decision(
-            action=move.action,
-            probabilities=probabilities,
-            lr_before=before,
-            lr_after=after,
-            epoch=self._epoch,
-            reason=reason or f"{move.action.label}, p={probabilities[move.action]:.2f}",
-        )
-        self.decisions.append(decision)
+        val = None if val_loss is None else number(val_loss, "val_loss")
+        records, self._records = self._records, 0
+        report = self._decider.report(records, val)
+        if report.kept:
+            self._log.append(Logged(report.epoch, report.lr, report.mean, report.val_loss))
+        decision = self._decider.call(report)
+        if decision is not None:
+            self.decisions.append(decision)
         return decision
 
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """LR, losses and actions so far on one figure (needs ``pip install arc-lr[plot]``).
+
+        Args:
+            path: where to write the figure as well; None writes nothing.
+        """
+        return draw(self._log, self.decisions, path)
+
+    def detach(self) -> None:
+        """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
+        self._skip = math.inf
+        self._decider.history.clear()
+        self._recovery.stop()
+
     def state_dict(self) -> dict[str, Any]:
-        """Plain types, for ``torch.load(..., weights_only=True)``. The LR is in the optimizer's state."""
+        """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
+
+        The LR is in the optimizer's state, saved and loaded beside this one. With ``rollback=True`` the
+        copies of model and optimizer are part of it.
+        """
         return {
-            "version": 1,
+            "version": STATE_VERSION,
             "groups": len(self.optimizer.param_groups),
-            "epoch": self._epoch,
             "records": self._records,
-            "history": self._history.state_dict(),
-            "policy": self._policy.state_dict(),
+            "skip": self._skip,
+            "decider": self._decider.state_dict(),
+            "log": [list(entry) for entry in self._log],
             "decisions": [d.as_dict() for d in self.decisions],
         }
 
@@ -143,29 +189,20 @@ class Controller:
         """Go on from :meth:`state_dict`; the same decisions follow as without the interruption.
 
         Raises:
-            ValueError: a state of another version or number of parameter groups.
+            ValueError: no such state, another version, another number of parameter groups.
         """
-        if not isinstance(state, dict) or state.get("version") != 1:
-            raise ValueError("got no state of an arc.Controller (version 1)")
-        if state["groups"] != len(self.optimizer.param_groups):
+        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
+            raise ValueError(f"got {state!r:.60}, need a state of an arc.Controller, version {STATE_VERSION}")
+        groups = len(self.optimizer.param_groups)
+        if state.get("groups") != groups:
             raise ValueError(
-                f"got a state with {state['groups']} parameter groups, the optimizer has "
-                f"{len(self.optimizer.param_groups)}; build it with the same groups"
+                f"got a state with {state.get('groups')} parameter groups for an optimizer with {groups}; "
+                "build the optimizer with the same groups, or start with a new controller"
             )
-        self._epoch, self._records = int(state["epoch"]), int(state["records"])
-        self._history.load_state_dict(state["history"])
-        self._policy.load_state_dict(state["policy"])
-        self.decisions = [Decision.from_dict(d) for d in state["decisions"]]
-
-
-def _policy_state(chosen: Policy | str) -> policy.PolicyState:
-    return policy.PolicyState(policy.get(chosen))
-
-
-def _validation(value: float | Tensor) -> float:
-    if isinstance(value, bool | str | bytes):
-        raise TypeError(f"got val_loss={value!r}, need a number")
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"got val_loss={value!r:.80}, need a number or a scalar tensor") from error
+        try:
+            self._decider.load_state_dict(state["decider"])
+            self._log = [Logged(*entry) for entry in state["log"]]
+            self.decisions = [Decision.from_dict(d) for d in state["decisions"]]
+            self._records, self._skip = state["records"], state["skip"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the controller's state is incomplete or damaged: {error!r}") from error

@@ -30,6 +30,11 @@ class Decision:
     epoch: int
     reason: str
 
+    @property
+    def multiplier(self) -> float:
+        """The factor from ``lr_before`` to ``lr_after``: the action's, as rules and bounds changed it."""
+        return next((b / a for a, b in zip(self.lr_before, self.lr_after, strict=True) if a > 0), 1.0)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; :meth:`from_dict` reads them."""
         return {**asdict(self), "action": self.action.label}

@@ -18,6 +18,8 @@ LENGTH: Final = MAX_PERIODS * PERIOD_LENGTH
 STD_FLOOR: Final = 1e-7
 """Smallest deviation that a z-score divides by."""
 
+Window = npt.NDArray[np.float32]
+"""Features: shape (300, 3), channels train loss, validation loss, LR."""
 Values = float | Sequence[float] | npt.ArrayLike
 
 
@@ -50,7 +52,7 @@ class Period:
         object.__setattr__(self, "lr", lr)
 
 
-def featurise(history: Sequence[Period]) -> npt.NDArray[np.float32]:
+def featurise(history: Sequence[Period]) -> Window:
     """Turn one to three periods into the classifier's input.
 
     Args:
@@ -101,7 +103,8 @@ def _linear(values: Array, length: int) -> Array:
 def _relative(lr: Array) -> Array:
     if lr.max() / 1e30 > lr[0] or lr.min() < lr[0] / 1e30:  # float32 would make infinity or 0 of it
         raise ValueError(f"got lr from {lr.min()} to {lr.max()} in one window, need a ratio below 1e30")
-    return lr / lr[0]
+    relative: Array = lr / lr[0]
+    return relative
 
 
 def _z_score(values: Array) -> Array:

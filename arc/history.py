@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from arc.features import MAX_PERIODS, Period
-from arc.loss_buffer import Loss, LossBuffer
+from arc.loss_buffer import LossBuffer
 
 
 @dataclass(kw_only=True)
@@ -29,24 +30,29 @@ class History:
         self._lr: list[float] = []
         self._finished: deque[_Stored] = deque(maxlen=MAX_PERIODS)
 
-    def record(self, loss: Loss) -> None:
-        """Add the training loss of one optimizer step."""
-        self.losses.add(loss)
-
     def end_call(self, val_loss: float | None, lr: float) -> None:
         """Add what one call of ``step()`` brings: a validation loss, if any, and the LR in force."""
         if val_loss is not None:
             self._val_loss.append(val_loss)
         self._lr.append(lr)
 
-    def end_period(self, train_loss: list[float] | None = None) -> list[Period]:
-        """Finish the period in progress; the window that ends with it, oldest first."""
-        values = self.losses.values() if train_loss is None else train_loss
+    def end_period(self, train_loss: Sequence[float], stride: int) -> list[Period]:
+        """Finish the period in progress; the window that ends with it, oldest first.
+
+        Args:
+            train_loss: of every ``stride``-th step of the period (of all ranks, where there are several).
+            stride: a power of 2.
+        """
         self._finished.append(
-            _Stored(train_loss=values, stride=self.losses.stride, val_loss=self._val_loss, lr=self._lr)
+            _Stored(train_loss=list(train_loss), stride=stride, val_loss=self._val_loss, lr=self._lr)
         )
         self.drop_period()
         return self.window()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._finished.clear()
+        self.drop_period()
 
     def drop_period(self) -> None:
         """Forget the period in progress."""

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc.numbers import number
+
 CAPACITY: Final = 1024
 """Losses kept per period."""
 
@@ -45,12 +47,8 @@ class LossBuffer:
         """Take one loss: a number, or a real tensor with one element (TypeError, ValueError)."""
         if isinstance(loss, Tensor):
             self._add_tensor(loss)
-        elif isinstance(loss, bool) or not isinstance(loss, float | int | np.number | np.ndarray):
-            raise TypeError(
-                f"got loss={loss!r:.80} ({type(loss).__name__}), need a number or a scalar tensor"
-            )
         else:
-            self._add_number(_number(loss))
+            self._add_number(loss if type(loss) is float else number(loss, "loss"))
 
     def _add_number(self, loss: float) -> None:
         if self._keeps_next():
@@ -107,18 +105,21 @@ class LossBuffer:
 
     # -- what crosses to the host ----------------------------------------------------------------
 
-    def end_call(self) -> tuple[float, float, float]:
-        """Mean, smallest and largest loss since the last call; one transfer. NaN where one was not finite."""
+    def end_call(self) -> tuple[float, float, float, float]:
+        """Mean, smallest, largest and first loss since the last call, in one transfer.
+
+        The mean is NaN or infinite if any loss was, those that were not kept included.
+        """
         start = min(self._call_start, self._count - 1)
         self._call_start = self._count
         if self._device_values is None:
             values = self._values[start:]
             mean = sum(values) / len(values) + 0.0 * float(self._dropped)
-            return mean, min(values), max(values)
+            return mean, min(values), max(values), values[0]
         part = self._device_values[start : self._count]
         low, high = part.aminmax()
-        mean, lowest, highest = torch.stack([part.mean() + 0.0 * self._dropped, low, high]).tolist()
-        return mean, lowest, highest
+        ends = torch.stack([part.mean() + 0.0 * self._dropped, low, high, part[0]]).tolist()
+        return ends[0], ends[1], ends[2], ends[3]
 
     def values(self) -> list[float]:
         """The kept losses of the period, oldest first; one transfer."""
@@ -144,11 +145,3 @@ class LossBuffer:
         self._count = len(self._values)
         self.stride, self._seen = int(state["stride"]), int(state["seen"])
         self._call_start, self._dropped = int(state["call_start"]), float(state["dropped"])
-
-
-def _number(loss: Any) -> float:
-    if isinstance(loss, np.ndarray) and (loss.size != 1 or loss.dtype.kind not in "iuf"):
-        raise ValueError(f"got a loss of shape {loss.shape} and {loss.dtype}, need one real number")
-    if isinstance(loss, np.complexfloating):
-        raise TypeError(f"got loss={loss!r}, need a real number")
-    return float(loss.item() if isinstance(loss, np.ndarray) else loss)

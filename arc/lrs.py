@@ -13,8 +13,8 @@ LIMITS: Final = (LOWEST, HIGHEST)
 """No move carries an LR past these, whatever the settings: float32 LRs stay clear of 0 and infinity."""
 
 
-def read(optimizer: torch.optim.Optimizer) -> tuple[float, ...]:
-    """The LR of every parameter group.
+def read(optimizer: torch.optim.Optimizer, *, allow_zero: bool = False) -> tuple[float, ...]:
+    """The LR of every parameter group; ``allow_zero`` lets all of them be 0 (a schedule may start there).
 
     Raises:
         TypeError: no optimizer.
@@ -26,7 +26,7 @@ def read(optimizer: torch.optim.Optimizer) -> tuple[float, ...]:
             f"got optimizer={type(optimizer).__name__}, need a torch optimizer (with param_groups)"
         )
     lrs = tuple(_value(group, i) for i, group in enumerate(groups))
-    if not any(lrs):
+    if not any(lrs) and not allow_zero:
         raise ValueError(f"got lr={list(lrs)}, need at least one positive LR (a group at 0 stays at 0)")
     return lrs
 
@@ -42,13 +42,15 @@ def _value(group: dict[str, Any], index: int) -> float:
 
 
 def reference(lrs: tuple[float, ...]) -> float:
-    """The LR that stands for all groups: the first one that is not 0."""
-    return next(lr for lr in lrs if lr > 0)
+    """The LR that stands for all groups: the first one that is not 0; 0 if all are."""
+    return next((lr for lr in lrs if lr > 0), 0.0)
 
 
 def limited(multiplier: float, lrs: tuple[float, ...], min_lr: float, max_lr: float) -> float:
     """The multiplier, shortened so that every positive LR stays within the bounds; never turned around."""
     positive = [lr for lr in lrs if lr > 0]
+    if not positive:
+        return 1.0
     if multiplier > 1:
         return max(1.0, min(multiplier, max_lr / max(positive)))
     return min(1.0, max(multiplier, min_lr / min(positive)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from arc.actions import Action
@@ -49,6 +49,9 @@ class Policy:
 PAPER: Final = Policy(acceleration=1, undo=False, min_confidence=0.0, anneal=0.0)
 """Exactly the paper: the most probable action, nothing around it."""
 
+RESTART: Final = 0.1
+"""Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
+
 PolicyName = Literal["default", "paper"]
 
 
@@ -74,10 +77,6 @@ class PolicyState:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the actions in a row, as after a jump of the LR from outside."""
         self._streak = 0
         self._last = Action.KEEP
         self._last_multiplier = 1.0
@@ -121,10 +120,18 @@ class PolicyState:
             note = f"{self._streak} in a row, power {power}"
         return Move(action, math.pow(action.multiplier, power), note)
 
+    def rescue(self, *, restart: bool) -> float:
+        """The factor after a loss that left the rails; what came before counts no more.
+
+        As strong as acceleration allows, and :data:`RESTART` for a new start from the initial state.
+        """
+        self._streak, self._last, self._last_multiplier = 0, Action.KEEP, 1.0
+        self._accelerates = False
+        return RESTART if restart else math.pow(Action.LOWER.multiplier, self.policy.acceleration)
+
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
         return {
-            "policy": asdict(self.policy),
             "streak": self._streak,
             "last": self._last.label,
             "last_multiplier": self._last_multiplier,

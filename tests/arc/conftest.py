@@ -1,9 +1,15 @@
-"""A small seeded network and optimizers for the controller's tests."""
+"""Networks and optimizers for the controller's tests."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import arc
+
+Answering = Callable[[arc.Action], arc.Network]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,3 +23,17 @@ def network() -> arc.Network:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return arc.Network().eval().requires_grad_(False)
+
+
+@pytest.fixture
+def answering(network: arc.Network) -> Answering:
+    """``answering(action)`` is a network that always gives this answer, with p = 0.99."""
+
+    def make(action: arc.Action) -> arc.Network:
+        last: Any = network.dense[2]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        last.bias.data[action] = 5.3
+        return network
+
+    return make

@@ -1,55 +1,39 @@
 """The controller on scripted losses and on a small real training."""
 
-import io
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
 
 import arc
-
-
-def _optimizer(*lr: float, cls: Any = torch.optim.SGD, **settings: Any) -> torch.optim.Optimizer:
-    groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": value} for value in lr]
-    return cls(groups, **settings)
-
-
-def _epoch(
-    controller: arc.Controller, losses: list[float], val_loss: float | None = None
-) -> arc.Decision | None:
-    for loss in losses:
-        controller.record(loss)
-    return controller.step(val_loss=val_loss)
-
-
-def _falling(epoch: int) -> list[float]:
-    return [2.0 / (1 + epoch + i / 10) for i in range(10)]
+from tests.arc.conftest import Answering
+from tests.arc.helpers import epoch, falling, lr_of, optimizer
 
 
 def test_a_decision_comes_every_period_calls(network: arc.Network) -> None:
-    controller = arc.Controller(_optimizer(0.1), network=network, period=3)
-    made = [_epoch(controller, _falling(e), 1.0 / (e + 1)) for e in range(9)]
+    controller = arc.Controller(optimizer(0.1), network=network, period=3)
+    made = [epoch(controller, falling(e), 1.0 / (e + 1)) for e in range(9)]
     assert [d.epoch for d in made if d] == [3, 6, 9] == [d.epoch for d in controller.decisions]
 
 
 def test_the_lr_is_multiplied_and_ratios_stay(network: arc.Network) -> None:
-    optimizer = _optimizer(0.1, 0.01, 0.0)
-    controller = arc.Controller(optimizer, network=network, policy="paper", period=1)
-    decision = _epoch(controller, _falling(0), 1.0)
+    sgd = optimizer(0.1, 0.01, 0.0)
+    controller = arc.Controller(sgd, network=network, policy="paper", period=1)
+    decision = epoch(controller, falling(0), 1.0)
     assert decision is not None
     assert decision.lr_before == (0.1, 0.01, 0.0)
     assert decision.lr_after == pytest.approx([lr * decision.action.multiplier for lr in decision.lr_before])
-    assert tuple(g["lr"] for g in optimizer.param_groups) == decision.lr_after
+    assert tuple(g["lr"] for g in sgd.param_groups) == decision.lr_after
 
 
 def test_the_probabilities_are_the_networks_on_the_features(network: arc.Network) -> None:
-    controller = arc.Controller(_optimizer(0.1), network=network, policy="paper", period=2)
-    decisions = [_epoch(controller, _falling(e), 1.0 / (e + 1)) for e in range(4)]
+    controller = arc.Controller(optimizer(0.1), network=network, policy="paper", period=2)
+    decisions = [epoch(controller, falling(e), 1.0 / (e + 1)) for e in range(4)]
     first, second = (d for d in decisions if d)
     window = [
-        arc.Period(train_loss=_falling(0) + _falling(1), val_loss=[1.0, 1 / 2], lr=[0.1, 0.1]),
-        arc.Period(train_loss=_falling(2) + _falling(3), val_loss=[1 / 3, 1 / 4], lr=[first.lr_after[0]] * 2),
+        arc.Period(train_loss=falling(0) + falling(1), val_loss=[1.0, 1 / 2], lr=[0.1, 0.1]),
+        arc.Period(train_loss=falling(2) + falling(3), val_loss=[1 / 3, 1 / 4], lr=[first.lr_after[0]] * 2),
     ]
     expected = network(torch.from_numpy(arc.featurise(window))[None]).softmax(1)[0].tolist()
     assert second.probabilities == pytest.approx(expected, abs=1e-6)
@@ -58,91 +42,135 @@ def test_the_probabilities_are_the_networks_on_the_features(network: arc.Network
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_a_loss_that_is_not_finite_lowers_at_once(network: arc.Network, bad: float) -> None:
-    optimizer = _optimizer(0.1)
-    controller = arc.Controller(optimizer, network=network, policy="paper")
-    decision = _epoch(controller, [1.0, bad, 1.0])
+    sgd = optimizer(0.1)
+    controller = arc.Controller(sgd, network=network, policy="paper")
+    decision = epoch(controller, [1.0, bad, 1.0])
     assert decision is not None and decision.action is arc.Action.LOWER
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.618)
-
-
-def test_state_survives_torch_save_in_mid_period(network: arc.Network) -> None:
-    def run(interrupted: bool) -> list[dict[str, Any]]:
-        optimizer = _optimizer(0.1)
-        controller = arc.Controller(optimizer, network=network, period=2)
-        for epoch in range(8):
-            for i, loss in enumerate(_falling(epoch)):
-                if interrupted and epoch in (3, 4) and i == 5:
-                    file = io.BytesIO()
-                    torch.save([controller.state_dict(), optimizer.state_dict()], file)
-                    file.seek(0)
-                    state, optimizer_state = torch.load(file, weights_only=True)
-                    optimizer = _optimizer(1.0)
-                    optimizer.load_state_dict(optimizer_state)
-                    controller = arc.Controller(optimizer, network=network, period=2)
-                    controller.load_state_dict(state)
-                controller.record(torch.tensor(loss) if epoch % 2 else loss)
-            controller.step(val_loss=1.0 + (epoch % 3))
-        return [d.as_dict() for d in controller.decisions]
-
-    assert run(interrupted=True) == run(interrupted=False)
+    assert sgd.param_groups[0]["lr"] == pytest.approx(0.1 * 0.618)
 
 
 def test_a_decision_survives_json(network: arc.Network) -> None:
     import json
 
-    decision = _epoch(arc.Controller(_optimizer(0.1), network=network, period=1), _falling(0))
+    decision = epoch(arc.Controller(optimizer(0.1), network=network, period=1), falling(0))
     assert decision is not None
     assert arc.Decision.from_dict(json.loads(json.dumps(decision.as_dict()))) == decision
 
 
 def test_from_pretrained(tmp_path: Any, network: arc.Network) -> None:
     arc.weights.save(network, tmp_path / "c", {}, "card")
-    controller = arc.Controller.from_pretrained(tmp_path / "c", _optimizer(0.1), period=1)
-    plain = arc.Controller(_optimizer(0.1), network=network, period=1)
-    assert _epoch(controller, _falling(0)) == _epoch(plain, _falling(0))
+    controller = arc.Controller.from_pretrained(tmp_path / "c", optimizer(0.1), period=1)
+    plain = arc.Controller(optimizer(0.1), network=network, period=1)
+    assert epoch(controller, falling(0)) == epoch(plain, falling(0))
 
 
-def test_a_too_low_lr_of_a_real_training_changes() -> None:
+def test_a_real_training_is_driven(answering: Answering) -> None:
     torch.manual_seed(0)
-    network = arc.Network().eval()
-    nn.init.constant_(network.dense[2].bias, 0.0)  # type: ignore[arg-type]
-    network.dense[2].bias.data[arc.Action.RAISE] = 10.0  # type: ignore[index]
     model = nn.Linear(4, 1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    controller = arc.Controller(optimizer, network=network, policy="paper", period=1)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-4)
+    controller = arc.Controller(adam, network=answering(arc.Action.RAISE), policy="paper", period=1)
     inputs = torch.randn(64, 4)
     for _ in range(5):
         for rows in inputs.split(16):
             loss = (model(rows) - rows.sum(1, keepdim=True)).square().mean()
-            optimizer.zero_grad()
+            adam.zero_grad()
             loss.backward()
-            optimizer.step()
+            adam.step()
             controller.record(loss)
         controller.step()
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4 * 1.618**5)
+    assert lr_of(adam) == pytest.approx(1e-4 * 1.618**5)
+
+
+@pytest.mark.parametrize(
+    "cls", [torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad]
+)
+def test_any_optimizer_will_do(answering: Answering, cls: Any) -> None:
+    made = optimizer(0.1, 0.01, cls=cls)
+    epoch(arc.Controller(made, network=answering(arc.Action.LOWER), policy="paper", period=1), falling(0))
+    assert [g["lr"] for g in made.param_groups] == pytest.approx([0.0618, 0.00618])
+
+
+def test_an_optimizer_needs_no_more_than_groups(answering: Answering) -> None:
+    class Muon:
+        param_groups: ClassVar = [{"lr": 0.02, "params": []}, {"lr": 3e-4, "params": []}]
+
+    made: Any = Muon()
+    epoch(arc.Controller(made, network=answering(arc.Action.RAISE), policy="paper", period=1), falling(0))
+    assert [g["lr"] for g in made.param_groups] == pytest.approx([0.02 * 1.618, 3e-4 * 1.618])
+
+
+def test_tensor_lrs_are_filled_in_place(answering: Answering) -> None:
+    lr = torch.tensor(0.1)
+    adam = torch.optim.Adam([nn.Parameter(torch.ones(2))], lr=lr, capturable=False, foreach=False)
+    epoch(arc.Controller(adam, network=answering(arc.Action.RAISE), policy="paper", period=1), falling(0))
+    assert adam.param_groups[0]["lr"] is lr
+    assert lr.item() == pytest.approx(0.1618)
+
+
+def test_advise_touches_nothing(answering: Answering) -> None:
+    sgd = optimizer(0.1)
+    controller = arc.Controller(sgd, network=answering(arc.Action.RAISE), mode="advise", period=1)
+    decisions = [epoch(controller, falling(e), e + 1.0) for e in range(3)]
+    assert [d.action for d in decisions if d] == [arc.Action.RAISE] * 3
+    assert decisions[0] is not None and decisions[0].lr_after == pytest.approx([0.1618])
+    assert lr_of(sgd) == 0.1
+
+
+def test_validation_may_be_sparse(network: arc.Network) -> None:
+    controller = arc.Controller(optimizer(0.1), network=network, period=2)
+    for e in range(12):
+        epoch(controller, falling(e), 1.0 / (e + 1) if e % 5 == 0 else None)
+    assert len(controller.decisions) == 6
+
+
+def test_a_reason_is_words(answering: Answering) -> None:
+    controller = arc.Controller(optimizer(0.1), network=answering(arc.Action.RAISE), policy="paper", period=2)
+    decision = epoch(controller, falling(0), 1.0) or epoch(controller, falling(1), 1.0)
+    assert decision is not None
+    assert decision.reason == "validation loss flat over 2 epochs, training loss falling: raise, p=0.99"
+
+
+def test_detach_leaves_the_optimizer_as_it_is(answering: Answering) -> None:
+    sgd = optimizer(0.1)
+    controller = arc.Controller(sgd, network=answering(arc.Action.RAISE), period=1)
+    controller.detach()
+    assert epoch(controller, falling(0)) is None
+    assert lr_of(sgd) == 0.1
+
+
+def test_the_figure_shows_losses_and_lr(tmp_path: Any, network: arc.Network) -> None:
+    controller = arc.Controller(optimizer(0.1), network=network, period=2)
+    with pytest.raises(ValueError, match="nothing to draw"):
+        controller.plot()
+    for e in range(6):
+        epoch(controller, falling(e), 1.0 / (e + 1))
+    figure = controller.plot(tmp_path / "run.png")
+    above, below = figure.axes
+    assert len(above.lines[0].get_xdata()) == len(below.lines[0].get_xdata()) == 6  # type: ignore[arg-type]
+    assert (tmp_path / "run.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("settings", [{"period": 0}, {"period": 1.5}, {"policy": "best"}])
 def test_bad_settings_are_shown(network: arc.Network, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"got {next(iter(settings))}="):
-        arc.Controller(_optimizer(0.1), network=network, **settings)
+        arc.Controller(optimizer(0.1), network=network, **settings)
 
 
 @pytest.mark.parametrize("lr", [-0.1, float("nan"), float("inf"), 0.0])
 def test_an_optimizer_without_a_usable_lr_is_refused(network: arc.Network, lr: float) -> None:
-    optimizer = _optimizer(0.1)
-    optimizer.param_groups[0]["lr"] = lr
+    sgd = optimizer(0.1)
+    sgd.param_groups[0]["lr"] = lr
     with pytest.raises(ValueError, match="got lr="):
-        arc.Controller(optimizer, network=network)
+        arc.Controller(sgd, network=network)
 
 
 @pytest.mark.parametrize("loss", ["1.0", None, True, [1.0], torch.tensor(True), 1j])
 def test_a_loss_that_is_no_number_is_refused(network: arc.Network, loss: Any) -> None:
     with pytest.raises(TypeError, match="got "):
-        arc.Controller(_optimizer(0.1), network=network).record(loss)
+        arc.Controller(optimizer(0.1), network=network).record(loss)
 
 
 def test_step_without_a_loss_is_refused(network: arc.Network) -> None:
-    controller = arc.Controller(_optimizer(0.1), network=network)
+    controller = arc.Controller(optimizer(0.1), network=network)
     with pytest.raises(RuntimeError, match=r"call record\(loss\)"):
         controller.step(val_loss=1.0)

@@ -1,0 +1,144 @@
+"""What follows from a call of ``step()``: nothing, the network's decision, or a guard's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from arc import lrs, words
+from arc.actions import Action
+from arc.decision import Decision
+from arc.features import featurise
+from arc.guards import LossWatch
+from arc.history import History
+from arc.network import Network
+from arc.policy import PAPER, Move, PolicyState
+from arc.recovery import Recovery
+from arc.report import Report, over_ranks
+from arc.settings import Settings
+from arc.steering import Steering
+
+GUARD = (0.0, 0.0, 1.0)
+"""Probabilities of a guard's decision: it lowers without asking the network."""
+
+
+class Decider:
+    """Joins history, network, policy and guards; :meth:`call` is one call of ``step()``."""
+
+    def __init__(self, network: Network, settings: Settings, steering: Steering, recovery: Recovery) -> None:
+        self.history = History()
+        self.epoch = 0
+        self._network = network.eval()
+        self._settings = settings
+        self._steering = steering
+        self._recovery = recovery
+        self._policy = PolicyState(settings.policy)
+        self._watch = LossWatch()
+
+    def report(self, records: int, val_loss: float | None) -> Report:
+        """What is known at the end of a call, averaged over all ranks; counts the call.
+
+        Raises:
+            RuntimeError: no loss was recorded, or ranks that disagree or do not answer.
+        """
+        self.epoch += 1
+        losses = self.history.losses
+        report = Report(
+            epoch=self.epoch,
+            lr=lrs.reference(self._steering.read()),
+            records=records,
+            kept=len(losses),
+            val_loss=val_loss,
+        )
+        if report.kept:
+            mean, low, high, first = losses.end_call()
+            report = replace(report, mean=mean, low=low, high=high, first=first, stride=losses.stride)
+            if self._ends_period:
+                report = replace(report, losses=tuple(losses.values()), moved=self._recovery.moved())
+        report = over_ranks(report)
+        if not report.records:
+            raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
+        return report
+
+    @property
+    def _ends_period(self) -> bool:
+        return self.history.calls + 1 == self._settings.period
+
+    def call(self, report: Report) -> Decision | None:
+        """The decision that a report brings, already applied; None between decisions."""
+        if not report.kept or not report.lr:  # the warmup, or an LR that a schedule has brought to 0
+            self.history.drop_period()
+            return None
+        trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
+        if not trouble and self._ends_period and self._recovery.in_start and self._watch.ruined(report):
+            trouble = "the start ruined the net, training loss at or above its first value"
+        if trouble:
+            return self._rescue(trouble)
+        self._recovery.keep()
+        if self._settings.anneals(self.epoch):
+            return self._anneal()
+        self.history.end_call(report.val_loss, report.lr)
+        return self._decide(report) if self.history.calls == self._settings.period else None
+
+    def _decide(self, report: Report) -> Decision:
+        periods = self.history.end_period(report.losses, report.stride)
+        window = featurise(periods)
+        with torch.inference_mode():
+            raise_, keep, lower = self._network(torch.from_numpy(window)[None]).softmax(1)[0].tolist()
+        probabilities = (raise_, keep, lower)
+        move = self._policy.decide(probabilities, self.history.last_val_losses())
+        calls = self.history.window_calls
+        span = f"{calls} epoch{'s' if calls > 1 else ''}"
+        reason = words.reason(periods, window, span, probabilities, move.action, move.note)
+        decision = self._apply(move, probabilities, reason)
+        self._policy.applied(decision.multiplier if self._steering.in_control else 1.0)
+        return decision
+
+    def _rescue(self, trouble: str) -> Decision:
+        self.history.drop_period()
+        restored = self._recovery.go_back()
+        restart = restored == "initial"
+        if restart:
+            self.history.clear()
+        multiplier = self._policy.rescue(restart=restart)
+        went_back = f", went back to the {restored} state" if restored else ""
+        return self._apply(Move(Action.LOWER, multiplier), GUARD, trouble + went_back)
+
+    def _anneal(self) -> Decision | None:
+        self.history.drop_period()
+        factor = self._settings.anneal_factor(self.epoch)
+        if factor == 1:
+            return None
+        reason = f"final anneal before epoch {self.epoch + 1} of {self._settings.total_epochs}"
+        return self._apply(Move(Action.LOWER, factor), GUARD, reason)
+
+    def _apply(self, move: Move, probabilities: tuple[float, float, float], reason: str) -> Decision:
+        before, after = self._steering.move(move.multiplier)
+        return Decision(
+            action=move.action,
+            probabilities=probabilities,
+            lr_before=before,
+            lr_after=after,
+            epoch=self.epoch,
+            reason=reason,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types and tensors."""
+        return {
+            "epoch": self.epoch,
+            "history": self.history.state_dict(),
+            "watch": self._watch.state_dict(),
+            "policy": self._policy.state_dict(),
+            "recovery": self._recovery.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.epoch = int(state["epoch"])
+        self.history.load_state_dict(state["history"])
+        self._watch.load_state_dict(state["watch"])
+        self._policy.load_state_dict(state["policy"])
+        self._recovery.load_state_dict(state["recovery"])

@@ -1,0 +1,60 @@
+"""What counts as a loss that has left the rails, and as a start that ruined the net."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from arc.report import Report
+
+EXPLOSION: Final = 10.0
+"""A mean loss is exploded when it is this many times the span of all earlier losses above their lowest."""
+LEAST_SPAN: Final = 0.1
+"""The span counts as at least this share of the largest earlier loss, so that a flat start is no alarm."""
+MOVED: Final = 0.1
+"""A start is ruined only if the parameters moved by this share of their norm: with a far too low LR the
+loss also stays where it was, and there lowering would be wrong."""
+START_PERIODS: Final = 3
+"""Periods that count as the start."""
+
+
+class LossWatch:
+    """Knows the losses of the run so far."""
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+        self._low = math.inf
+        self._high = -math.inf
+
+    def trouble(self, report: Report, *, explosions: bool) -> str:
+        """What is wrong with a call's losses, in words; empty if nothing is. Good calls are remembered.
+
+        Not finite is always wrong. With ``explosions`` a mean training loss above
+        low + 10 max(high - low, max(abs(low), abs(high)) / 10) is too; low and high are the run's extreme
+        losses before this call.
+        """
+        if not math.isfinite(report.mean):
+            return "training loss is not finite"
+        if report.val_loss is not None and not math.isfinite(report.val_loss):
+            return "validation loss is not finite"
+        if explosions and self._low <= self._high:
+            span = max(self._high - self._low, LEAST_SPAN * max(abs(self._low), abs(self._high)))
+            if report.mean > self._low + EXPLOSION * span:
+                return (
+                    f"training loss exploded to {report.mean:.3g} (was {self._low:.3g} to {self._high:.3g})"
+                )
+        self.first = report.first if self.first is None else self.first
+        self._low, self._high = min(self._low, report.low), max(self._high, report.high)
+        return ""
+
+    def ruined(self, report: Report) -> bool:
+        """Whether the losses are at or above the run's first although the parameters moved."""
+        return self.first is not None and report.mean >= self.first and report.moved >= MOVED
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        return {"first": self.first, "low": self._low, "high": self._high}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.first, self._low, self._high = state["first"], float(state["low"]), float(state["high"])

@@ -1,0 +1,38 @@
+"""The initial LR by step sampling, before the first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from arc.settings import Settings
+
+if TYPE_CHECKING:
+    from arc.methods.step_sampling import Suggestion
+
+
+def set_lr0(
+    lr0: Any, optimizer: torch.optim.Optimizer, settings: Settings, search: dict[str, Any]
+) -> Suggestion:
+    """Search the initial LR and set it; ``search`` holds what :func:`arc.suggest_lr` needs.
+
+    Raises:
+        ValueError: ``lr0`` is not ``auto``, something is missing, or the mode is ``advise``.
+    """
+    if lr0 != "auto":
+        raise ValueError(f"got lr0={lr0!r}, need 'auto' (an LR itself goes into the optimizer)")
+    if settings.mode == "advise":
+        raise ValueError("got lr0='auto' with mode='advise', which touches nothing")
+    for name, value in search.items():
+        if value is None:
+            raise ValueError(
+                f"got {name}=None with lr0='auto', the search needs model, loss_fn, train_batches, val_fn"
+            )
+    from arc.methods.run import set_lr
+    from arc.methods.step_sampling import suggest
+
+    low, high = settings.bounds
+    found = suggest(optimizer=optimizer, **search)
+    set_lr(optimizer, min(max(found.lr, low), high))
+    return found

@@ -1,0 +1,21 @@
+"""One number from what users pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+
+def number(value: Any, name: str) -> float:
+    """``value`` as a float: a real number, or a tensor or array with one (TypeError, ValueError)."""
+    if isinstance(value, Tensor):
+        value = value.detach()
+    if isinstance(value, Tensor | np.ndarray):
+        if value.size != 1 if isinstance(value, np.ndarray) else value.numel() != 1:
+            raise ValueError(f"got {name} of shape {tuple(value.shape)}, need one value")
+        value = value.item()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"got {name}={value!r:.80} ({type(value).__name__}), need a real number")
+    return float(value)

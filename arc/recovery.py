@@ -1,0 +1,79 @@
+"""Going back: to the last good state, or to the start while the start can still be judged."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from arc.guards import START_PERIODS
+from arc.rollback import Snapshots
+from arc.settings import Settings
+
+
+class Recovery:
+    """Keeps the states to go back to; does nothing unless ``rollback`` was asked for.
+
+    Raises:
+        ValueError: ``rollback`` without a model.
+    """
+
+    def __init__(self, model: nn.Module | None, optimizer: torch.optim.Optimizer, settings: Settings) -> None:
+        self._snapshots: Snapshots | None = None
+        self._start_calls = START_PERIODS * settings.period
+        self._good_calls = 0
+        if settings.rollback is False:
+            return
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"got model={model!r:.80} with rollback={settings.rollback!r}, need model=net")
+        directory = None if settings.rollback is True else settings.rollback
+        self._snapshots = Snapshots(model, optimizer, directory)
+        self._snapshots.take("initial")
+
+    @property
+    def in_start(self) -> bool:
+        """Whether the initial state can still be restored: during the first three periods."""
+        return self._snapshots is not None and self._good_calls < self._start_calls
+
+    def moved(self) -> float:
+        """How far the parameters are from the start, relative to their norm; NaN once it is over."""
+        return self._snapshots.distance("initial") if self._snapshots and self.in_start else math.nan
+
+    def keep(self) -> None:
+        """Remember the present state as good."""
+        if self._snapshots is None:
+            return
+        self._snapshots.take("good")
+        self._good_calls += 1
+        if self._good_calls == self._start_calls:
+            self._snapshots.drop("initial")
+
+    def go_back(self) -> str:
+        """Restore the initial state during the start, else the last good one: its name, or "" for none.
+
+        The LRs stay: what follows lowers them.
+        """
+        if self._snapshots is None:
+            return ""
+        name = "initial" if self.in_start else "good"
+        if name == "initial":
+            self._good_calls = 0
+        self._snapshots.restore(name)
+        return name
+
+    def stop(self) -> None:
+        """Give the copies up."""
+        self._snapshots = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types and tensors."""
+        copies = {} if self._snapshots is None else self._snapshots.state_dict()
+        return {"good_calls": self._good_calls, "copies": copies}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._good_calls = int(state["good_calls"])
+        if self._snapshots is not None:
+            self._snapshots.load_state_dict(state["copies"])

@@ -1,0 +1,105 @@
+"""The controller's settings, checked before anything happens."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from arc import lrs
+from arc.policy import PAPER, Policy
+
+Mode = Literal["control", "advise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What :class:`arc.Controller` was asked for.
+
+    Raises:
+        ValueError: a value out of range, or settings that exclude each other.
+        TypeError: a value of a wrong type.
+    """
+
+    policy: Policy
+    period: int
+    total_epochs: int | None
+    min_lr: float | None
+    max_lr: float | None
+    warmup: int
+    rollback: bool | str | Path
+    mode: Mode
+
+    def __post_init__(self) -> None:
+        _whole("period", self.period, 1, "calls of step() from one decision to the next")
+        _whole("warmup", self.warmup, 0, "calls of record() during which nothing changes")
+        if self.total_epochs is not None:
+            _whole("total_epochs", self.total_epochs, 1, "calls of step() in the whole training, or None")
+        low, high = self.bounds
+        for name in ("min_lr", "max_lr"):
+            _positive(name, getattr(self, name))
+        if low > high:
+            raise ValueError(f"got min_lr={self.min_lr} above max_lr={self.max_lr}")
+        if self.mode not in ("control", "advise"):
+            raise ValueError(f"got mode={self.mode!r}, need 'control' or 'advise'")
+        if not isinstance(self.rollback, bool | str | Path):
+            raise TypeError(f"got rollback={self.rollback!r}, need True, False or a directory")
+        if self.mode == "advise" and self.rollback is not False:
+            raise ValueError(f"got rollback={self.rollback!r} with mode='advise', which touches nothing")
+        if self.policy == PAPER:
+            self._refuse_extras()
+
+    def _refuse_extras(self) -> None:
+        asked = {
+            "total_epochs": self.total_epochs is not None,
+            "min_lr": self.min_lr is not None,
+            "max_lr": self.max_lr is not None,
+            "warmup": self.warmup > 0,
+            "rollback": self.rollback is not False,
+        }
+        for name, is_asked in asked.items():
+            if is_asked:
+                raise ValueError(
+                    f"got {name}={getattr(self, name)!r} with policy='paper', which has nothing around the "
+                    "network: drop one of the two"
+                )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest LR of any group that is not frozen."""
+        low = lrs.LOWEST if self.min_lr is None else self.min_lr
+        return low, lrs.HIGHEST if self.max_lr is None else self.max_lr
+
+    @property
+    def annealed_epochs(self) -> int:
+        """Epochs of the final fall of the LR; 0 without ``total_epochs``."""
+        return round(self.policy.anneal * self.total_epochs) if self.total_epochs else 0
+
+    def anneals(self, epoch: int) -> bool:
+        """Whether the final stretch has begun after ``epoch`` calls; after it nothing changes any more."""
+        n = self.annealed_epochs
+        return n > 0 and self.total_epochs is not None and epoch >= self.total_epochs - n
+
+    def anneal_factor(self, epoch: int) -> float:
+        """The factor on the LR after ``epoch`` calls, within or after the final stretch.
+
+        Over the last n epochs the LR falls in equal steps to 1/(n + 1) of what it was.
+        """
+        assert self.total_epochs is not None
+        left = self.total_epochs - epoch
+        return left / (left + 1) if left > 0 else 1.0
+
+
+def _whole(name: str, value: Any, least: int, meaning: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"got {name}={value!r}, need an integer >= {least} ({meaning})")
+
+
+def _positive(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"got {name}={value!r}, need a number or None")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"got {name}={value}, need a positive, finite LR or None")

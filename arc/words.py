@@ -1,0 +1,44 @@
+"""A decision's reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arc.actions import Action
+from arc.features import PERIOD_LENGTH, Period, Window
+
+FLAT = 0.5
+"""A loss is called falling or rising when its last third differs by this many deviations from its first."""
+
+
+def reason(
+    history: Sequence[Period],
+    window: Window,
+    span: str,
+    probabilities: tuple[float, ...],
+    action: Action,
+    note: str = "",
+) -> str:
+    """What was seen, what follows, and which rule had a say.
+
+    Args:
+        history: what the network saw.
+        window: the same as features.
+        span: how long it was ("9 epochs").
+        probabilities: of raise, keep, lower.
+        action: what was decided.
+        note: a rule's words, if one had a say.
+    """
+    rows = window[-PERIOD_LENGTH * len(history) :]
+    train = f"training loss {_trend(rows[:, 0])}"
+    if any(period.val_loss is not None for period in history):
+        seen = f"validation loss {_trend(rows[:, 1])} over {span}, {train}"
+    else:
+        seen = f"{train} over {span}"
+    return f"{seen}: {action.label}, p={probabilities[action]:.2f}" + (f" ({note})" if note else "")
+
+
+def _trend(scores: Window) -> str:
+    third = len(scores) // 3
+    change = float(scores[-third:].mean() - scores[:third].mean())
+    return "falling" if change < -FLAT else "rising" if change > FLAT else "flat"

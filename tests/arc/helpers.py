@@ -1,0 +1,35 @@
+"""Optimizers without a model, and losses without a training."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+import arc
+
+
+def optimizer(*lr: float, cls: Any = torch.optim.SGD, **settings: Any) -> torch.optim.Optimizer:
+    """An optimizer with one parameter group per LR."""
+    groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": value} for value in lr]
+    made: torch.optim.Optimizer = cls(groups, **settings)
+    return made
+
+
+def lr_of(optimizer: torch.optim.Optimizer) -> float:
+    """The first group's LR."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def epoch(
+    controller: arc.Controller, losses: Sequence[Any], val_loss: float | None = None
+) -> arc.Decision | None:
+    """Record and step."""
+    for loss in losses:
+        controller.record(loss)
+    return controller.step(val_loss=val_loss)
+
+
+def falling(number: int) -> list[float]:
+    """Ten losses of the epoch ``number``, going on from the epoch before."""
+    return [2.0 / (1 + number + i / 10) for i in range(10)]

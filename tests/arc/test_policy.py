@@ -1,0 +1,108 @@
+"""The rules around the network, on scripted probabilities."""
+
+from typing import Any
+
+import pytest
+
+import arc
+from arc.policy import PAPER, Move, PolicyState, get
+from tests.arc.conftest import Answering
+from tests.arc.helpers import epoch, falling, lr_of, optimizer
+
+RAISE, KEEP, LOWER = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)
+
+
+def _moves(policy: arc.Policy, answers: list[Any], val_losses: list[float] | None = None) -> list[Move]:
+    state = PolicyState(policy)
+    moves = []
+    for i, answer in enumerate(answers):
+        window = [] if val_losses is None else val_losses[max(0, i - 2) : i + 1]
+        moves.append(state.decide(answer, window))
+        state.applied(moves[-1].multiplier)
+    return moves
+
+
+def test_agreeing_decisions_accelerate() -> None:
+    moves = _moves(arc.Policy(acceleration=3), [RAISE, RAISE, RAISE, RAISE, LOWER, LOWER, KEEP, LOWER])
+    expected = [1.618, 1.618**2, 1.618**3, 1.618**3, 0.618, 0.618**2, 1.0, 0.618]
+    assert [m.multiplier for m in moves] == pytest.approx(expected)
+
+
+def test_the_paper_does_not_accelerate() -> None:
+    moves = _moves(PAPER, [RAISE] * 3 + [KEEP] + [LOWER] * 2, [1, 2, 3, 4, 5, 6])
+    assert [m.multiplier for m in moves] == [1.618] * 3 + [1.0] + [0.618] * 2
+
+
+def test_a_raise_that_made_validation_worse_is_taken_back_once() -> None:
+    moves = _moves(arc.Policy(undo=True), [RAISE] * 5, [3.0, 2.0, 2.5, 2.0, 1.0])
+    up = 1.618
+    assert [m.multiplier for m in moves] == pytest.approx([up, up**2, 1 / up**2, up, up])
+    assert moves[2].action is arc.Action.LOWER and "taken back" in moves[2].note
+
+
+@pytest.mark.parametrize("vals", [[], [1.0], [1.0, None], [None, 1.0], [2.0, 1.0], [1.0, 1.0]])
+def test_nothing_is_undone_without_a_worse_validation(vals: list[float | None]) -> None:
+    state = PolicyState(arc.Policy())
+    state.decide(RAISE, [])
+    state.applied(1.618)
+    assert state.decide(RAISE, vals).action is arc.Action.RAISE
+
+
+def test_an_unsure_decision_becomes_a_keep() -> None:
+    moves = _moves(arc.Policy(min_confidence=0.5), [(0.4, 0.3, 0.3), RAISE])
+    assert moves[0] == Move(arc.Action.KEEP, 1.0, "below min_confidence=0.5")
+    assert moves[1].action is arc.Action.RAISE
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"acceleration": 0},
+        {"acceleration": 1.5},
+        {"acceleration": True},
+        {"undo": 1},
+        {"min_confidence": -0.1},
+        {"min_confidence": 1.0},
+        {"min_confidence": float("nan")},
+        {"anneal": 1.0},
+        {"anneal": "0.2"},
+    ],
+)
+def test_bad_rules_are_shown(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"got {next(iter(settings))}="):
+        arc.Policy(**settings)
+
+
+def test_policies_have_names() -> None:
+    assert get("paper") == PAPER
+    assert get("default") == arc.Policy()
+    with pytest.raises(ValueError, match="got policy='papr'"):
+        get("papr")
+
+
+@pytest.mark.parametrize(
+    "extra", [{"total_epochs": 9}, {"min_lr": 1e-5}, {"max_lr": 1.0}, {"warmup": 3}, {"rollback": True}]
+)
+def test_the_paper_has_nothing_around_it(network: arc.Network, extra: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="policy='paper'"):
+        arc.Controller(optimizer(0.1), network=network, policy="paper", **extra)
+
+
+def test_the_last_epochs_anneal_linearly(answering: Answering) -> None:
+    sgd = optimizer(1.0)
+    controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=3, total_epochs=20)
+    lrs = []
+    for e in range(25):
+        epoch(controller, falling(e))
+        lrs.append(lr_of(sgd))
+    # The last 4 of 20 epochs (the 17th follows the 16th call) fall in steps of a fifth; then it stays.
+    assert lrs == pytest.approx([1.0] * 15 + [0.8, 0.6, 0.4, 0.2] + [0.2] * 6)
+    assert "anneal" in controller.decisions[-1].reason
+
+
+def test_without_a_budget_nothing_anneals(answering: Answering) -> None:
+    sgd = optimizer(1.0)
+    controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=1)
+    for e in range(20):
+        epoch(controller, falling(e))
+    assert lr_of(sgd) == 1.0
