@@ -64,6 +64,11 @@ def labelled(
     return result
 
 
+def running(package: str) -> list[list[str]]:
+    """One text per split: all words of its docstrings, one after the other."""
+    return [[word for text in split for word in text] for split in docstrings(package)]
+
+
 def version(package: str) -> str:
     """The package's installed version, which decides its docstrings."""
     return metadata.version(_DISTRIBUTIONS.get(package, package))

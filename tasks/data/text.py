@@ -56,12 +56,35 @@ def windows(ids: Sequence[int], length: int, rows: int | None = None) -> Tensor:
     return torch.stack([text[i * length : i * length + length + 1] for i in taken])
 
 
-def crop(rows: Tensor, length: int, generator: torch.Generator) -> Tensor:
-    """(rows, length) from (rows, longer): a window of each row at a random place."""
-    if rows.shape[1] <= length:
-        return rows
-    starts = torch.randint(rows.shape[1] - length + 1, (len(rows), 1), generator=generator)
-    return rows.gather(1, (starts + torch.arange(length)).to(rows.device))
+def running_text(
+    texts: Sequence[Sequence[str]], *, size: int, length: int, span: int, rows: int | None
+) -> Splits:
+    """Windows of a training, a validation and a test text, for next-token prediction.
+
+    Args:
+        texts: the tokens of each.
+        size: of the vocabulary, which the training text decides.
+        length: tokens that an example predicts; held-out rows have ``length + 1``.
+        span: the same of a training row.
+        rows: most training rows (None: all); validation and test have at most half as many each.
+    """
+    ids = vocabulary(texts[0], size)
+    train = windows(encode(texts[0], ids), span, rows)
+    val, test = (windows(encode(text, ids), length, rows and rows // 2) for text in texts[1:])
+    return disjoint({"text": train}, {"text": val}, {"text": test})
+
+
+def crop(batch: Batch, length: int, generator: torch.Generator) -> Batch:
+    """A window of ``length`` tokens of each row, at a random place, the same in every (rows, tokens) tensor.
+
+    Rows of ``length`` tokens or fewer, and tensors of other shapes, are left as they are.
+    """
+    tokens = next(t.shape[1] for t in batch.values() if t.dim() == 2)
+    if tokens <= length:
+        return batch
+    rows = len(next(iter(batch.values())))
+    places = torch.randint(tokens - length + 1, (rows, 1), generator=generator) + torch.arange(length)
+    return {k: t.gather(1, places.to(t.device)) if t.dim() == 2 else t for k, t in batch.items()}
 
 
 def disjoint(train: Batch, val: Batch, test: Batch, key: str = "text") -> Splits:

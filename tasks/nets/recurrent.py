@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 _CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -35,6 +36,12 @@ class LanguageModel(nn.Module):
         states, _ = self.recurrent(self.embedding(ids))
         logits: Tensor = self.head(self.dropout(states))
         return logits
+
+
+def next_token_losses(model: nn.Module, text: Tensor) -> Tensor:
+    """Cross-entropy of each row's next tokens, in nats per token: (batch,) from ids (batch, length + 1)."""
+    logits: Tensor = model(text[:, :-1])
+    return functional.cross_entropy(logits.transpose(1, 2), text[:, 1:], reduction="none").mean(1)
 
 
 class Classifier(nn.Module):

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import docstrings
+from tasks.data import docstrings, reviews
 from tasks.data.cache import cached
+from tasks.data.reviews import LabelledTexts
 from tasks.data.text import crop, disjoint, encode, padded, vocabulary
 from tasks.nets.recurrent import Classifier
-
-LabelledTexts = tuple[Sequence[Sequence[str]], Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +47,8 @@ class IMDBLSTM(Task):
 
     def load(self, source: Source) -> Splits:
         """``text`` is int32 (rows, span or length), ``label`` float32 0 or 1."""
+        if source.kind != "embedded":
+            return self._cut(reviews.load(source))
         packages = ("numpy", "sklearn")
         versions = "-".join(p + docstrings.version(p) for p in packages)
         name = f"docstrings-{versions}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
@@ -84,7 +85,7 @@ class IMDBLSTM(Task):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """A window of each row at a random place."""
-        return {**batch, "text": crop(batch["text"], self.length, generator)}
+        return crop(batch, self.length, generator)
 
     scales: ClassVar = {
         "mini": {

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import running
 from tasks.data.cache import cached
-from tasks.data.text import crop, disjoint, encode, vocabulary, windows
+from tasks.data.text import crop, running_text
 from tasks.data.topics import texts
-from tasks.nets.recurrent import LanguageModel
+from tasks.nets.recurrent import LanguageModel, next_token_losses
+
+SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +49,13 @@ class ShakespeareGRU(Task):
 
     def load(self, source: Source) -> Splits:
         """Windows of running text; ``text`` is int32 (rows, span or length + 1)."""
+        if source.kind != "embedded":
+            return self._cut(running.load(source, SHAKESPEARE))
         name = f"topics-py{platform.python_version()}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
-        return cached(name, 2, lambda: self._cut(*texts()))
+        return cached(name, 2, lambda: self._cut(texts()))
 
-    def _cut(self, train: str, val: str, test: str) -> Splits:
-        ids = vocabulary(train, self.vocabulary)
-        held_out = self.rows and self.rows // 2
-        return disjoint(
-            {"text": windows(encode(train, ids), self.span, self.rows)},
-            {"text": windows(encode(val, ids), self.length, held_out)},
-            {"text": windows(encode(test, ids), self.length, held_out)},
-        )
+    def _cut(self, texts: Sequence[Sequence[str]]) -> Splits:
+        return running_text(texts, size=self.vocabulary, length=self.length, span=self.span, rows=self.rows)
 
     def build(self) -> nn.Module:
         """The GRU language model."""
@@ -64,9 +63,7 @@ class ShakespeareGRU(Task):
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Cross-entropy of the next character; the predictions are each example's mean, in nats."""
-        text = batch["text"].long()
-        logits: Tensor = model(text[:, :-1])
-        losses = functional.cross_entropy(logits.transpose(1, 2), text[:, 1:], reduction="none").mean(1)
+        losses = next_token_losses(model, batch["text"].long())
         return losses.mean(), losses
 
     def metric(self, predictions: Predictions, split: Batch) -> float:
@@ -76,7 +73,7 @@ class ShakespeareGRU(Task):
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """A window of each row at a random place."""
-        return {"text": crop(batch["text"], self.length + 1, generator)}
+        return crop(batch, self.length + 1, generator)
 
     scales: ClassVar = {
         "mini": {
