@@ -90,7 +90,6 @@ class TaskRun:
 
     def reseed(self, *key: object) -> None:
         """Draw everything that comes from now on from fresh streams, and start a new order."""
-        self._key = key
         self._order.manual_seed(derive(*key, "order"))
         state = torch.Generator().manual_seed(derive(*key, "model")).get_state()
         self._rng = [state]
@@ -169,9 +168,9 @@ class TaskRun:
         self.cost.add(forwards=-(-rows // self.batch_size), seconds=time.perf_counter() - began)
         return loss
 
-    def sample(self, count: int) -> list[Batch]:
-        """``count`` training batches to measure on; the order of training stays as it is."""
-        generator = torch.Generator().manual_seed(derive(*self._key, "sample", self.step_count))
+    def sample(self, count: int, seed: int) -> list[Batch]:
+        """``count`` training batches that ``seed`` decides; the order of training stays as it is."""
+        generator = torch.Generator().manual_seed(derive("sample", seed))
         batches: list[Batch] = []
         while len(batches) < count:
             order = torch.randperm(self._examples, generator=generator)
@@ -198,7 +197,6 @@ class TaskRun:
             "model": {k: v.clone() for k, v in self.model.state_dict().items()},
             "optimizer": _cloned(self.optimizer.state_dict()),
             "rng": [state.clone() for state in self._rng],
-            "key": self._key,
             "order": self._order.get_state(),
             "permutation": self._permutation,
             "cursor": self._cursor,
@@ -212,7 +210,6 @@ class TaskRun:
         self.model.load_state_dict(snapshot["model"])
         self.optimizer.load_state_dict(_cloned(snapshot["optimizer"]))
         self._rng = [state.clone() for state in snapshot["rng"]]
-        self._key = snapshot["key"]
         self._order.set_state(snapshot["order"])
         self._permutation = snapshot["permutation"]
         self._cursor = snapshot["cursor"]

@@ -182,6 +182,7 @@ def refresh_batch_norm(run: Run) -> None:
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a cumulative mean
-    run.loss(run.sample(min(run.steps_per_epoch, BATCH_NORM_BATCHES)), update_statistics=True)
+    batches = run.sample(min(run.steps_per_epoch, BATCH_NORM_BATCHES), seed=run.step_count)
+    run.loss(batches, update_statistics=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -44,3 +44,10 @@ def kept() -> Iterator[None]:
         yield
     finally:
         restore(before)
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python, NumPy and torch; inside :func:`kept`."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)

@@ -128,8 +128,8 @@ class Run(Protocol):
         """The validation loss; changes nothing of the run."""
         ...
 
-    def sample(self, count: int) -> Sequence[Any]:
-        """``count`` training batches to measure on; the order of training stays as it is."""
+    def sample(self, count: int, seed: int) -> Sequence[Any]:
+        """``count`` training batches that ``seed`` decides; the order of training stays as it is."""
         ...
 
     def loss(self, batches: Iterable[Any], *, update_statistics: bool = False) -> float:

@@ -73,7 +73,7 @@ def suggest(
         ImportError: without scipy (``pip install arc-lr[methods]``).
     """
     refuse_one_pass(train_batches)
-    batches = sample(train_batches, steps) if steps >= 1 else []
+    batches = sample(train_batches, max(1, steps), seed=0)
     run = TorchRun(model, optimizer, loss_fn, batches, val_fn)
     return search(run, selection=selection, steps=steps, lr_range=lr_range, threshold=threshold)
 

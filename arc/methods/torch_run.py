@@ -151,9 +151,9 @@ class TorchRun:
         self.cost.add(forwards=max(1, forwards), seconds=time.perf_counter() - began)
         return loss
 
-    def sample(self, count: int) -> list[Any]:
-        """The first ``count`` batches of passes over the training data on the side."""
-        return sample(self.train_batches, count)
+    def sample(self, count: int, seed: int) -> list[Any]:
+        """The first ``count`` batches of passes on the side, shuffled by ``seed``."""
+        return sample(self.train_batches, count, seed)
 
     def loss(self, batches: Iterable[Any], *, update_statistics: bool = False) -> float:
         """The mean training loss on batches, with the same draws in every call and no trace of it."""
@@ -215,11 +215,17 @@ def refuse_one_pass(train_batches: Iterable[Any]) -> None:
         )
 
 
-def sample(train_batches: Iterable[Any], count: int) -> list[Any]:
-    """The first ``count`` batches, of several passes if need be; random states stay as they were."""
+def sample(train_batches: Iterable[Any], count: int, seed: int) -> list[Any]:
+    """The first ``count`` batches, of several passes if need be; random states stay as they were.
+
+    A ``DataLoader`` that shuffles does so by ``seed``.
+    """
     generators = [(g, g.get_state()) for g in _generators(train_batches)]
     batches: list[Any] = []
     with random_state.kept():
+        random_state.seed_all(seed)
+        for generator, _ in generators:
+            generator.manual_seed(seed)
         while len(batches) < count:
             batches += itertools.islice(train_batches, count - len(batches))
             if not batches:

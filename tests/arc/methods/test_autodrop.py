@@ -12,7 +12,7 @@ from arc.methods.run import get_lr
 from tests.arc.methods.problems import NoisyQuadratic, classifier, lrs_of, parameters_of
 
 
-def angles(lr: float, steps: int = 1500) -> list[float]:
+def angles(lr: float, steps: int = 900) -> list[float]:
     """The angular velocity of gradient descent on the noisy quadratic, per step."""
     run = NoisyQuadratic(lr)
     last, displacement, seen = parameters_of(run), None, []
@@ -31,13 +31,13 @@ def mean(values: list[float]) -> float:
 
 def test_angles_saturate_between_90_and_120_degrees_and_lower_with_the_lr() -> None:
     """Section 3, theorem 1: with alpha a <= 1 the limit of the cosine is in [-1/2, 0]."""
-    levels = {lr: mean(angles(lr)[-800:]) for lr in (1.0, 0.6, 0.3, 0.1)}
+    levels = {lr: mean(angles(lr)[-500:]) for lr in (1.0, 0.6, 0.3, 0.1)}
     assert all(90 < level < 120 for level in levels.values())
     assert list(levels.values()) == sorted(levels.values(), reverse=True)
     for lr, level in levels.items():
         a = NoisyQuadratic(lr).curvature
         cosine = -lr / 2 * (a**3 / (2 - lr * a)).sum() / (a**2 / (2 - lr * a)).sum()
-        assert level == pytest.approx(torch.arccos(cosine).rad2deg().item(), abs=1.5), lr
+        assert level == pytest.approx(torch.arccos(cosine).rad2deg().item(), abs=2), lr
 
 
 def test_angles_rise_to_saturation() -> None:
@@ -122,7 +122,7 @@ def test_batch_norm_is_refreshed_after_averaging() -> None:
     assert method.state.drops == [5]
     norm = run.model[1]
     with torch.no_grad():
-        inputs = torch.cat([batch[0] for batch in run.sample(8)])
+        inputs = torch.cat([batch[0] for batch in run.sample(8, seed=1)])
         seen = run.model[0](inputs)
     assert torch.allclose(norm.running_mean, seen.mean(0), atol=1e-4)
     assert norm.momentum == 0.1

@@ -49,7 +49,7 @@ def test_a_loader_with_its_own_generator_is_restored() -> None:
     snapshot = run.snapshot()
     run.train(6)
     expected = seen[5:]
-    run.sample(7)
+    run.sample(7, seed=1)
     run.restore(snapshot)
     seen.clear()
     run.train(6)
@@ -73,7 +73,7 @@ def test_measuring_leaves_no_trace_and_is_repeatable() -> None:
     torch.manual_seed(0)
     run = classifier()
     run.train(3)
-    batches = run.sample(20)
+    batches = run.sample(20, seed=1)
     first = run.loss(batches)
     run.validate()
     assert run.model.training
@@ -85,16 +85,16 @@ def test_measuring_leaves_no_trace_and_is_repeatable() -> None:
 def test_statistics_are_updated_only_on_request() -> None:
     run = classifier()
     before = run.model[1].running_mean.clone()
-    run.loss(run.sample(2))
+    run.loss(run.sample(2, seed=1))
     assert torch.equal(run.model[1].running_mean, before)
-    run.loss(run.sample(2), update_statistics=True)
+    run.loss(run.sample(2, seed=1), update_statistics=True)
     assert not torch.equal(run.model[1].running_mean, before)
 
 
 def test_every_use_is_counted() -> None:
     run = classifier()
     run.train(3)
-    run.loss(run.sample(5))
+    run.loss(run.sample(5, seed=1))
     run.validate()
     run.snapshot()
     size = sum(v.numel() * v.element_size() for v in run.model.state_dict().values())
@@ -168,7 +168,7 @@ def test_bad_batches_are_refused_with_the_remedy() -> None:
     with pytest.raises(ValueError, match="ended after 1 batches, expected 2"):
         make([torch.ones(1, 1)], steps_per_epoch=2).train(2)
     with pytest.raises(ValueError, match="empty"):
-        make([]).sample(1)
+        make([]).sample(1, seed=1)
     with pytest.raises(ValueError, match="pass val_fn="):
         make([1]).validate()
 
