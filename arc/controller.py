@@ -107,6 +107,10 @@ class Controller:
         steering = Steering(optimizer, scheduler, self.settings)
         self._recovery = Recovery(model, optimizer, self.settings)
         network = weights.load() if network is None else network
+        if not isinstance(network, Network):
+            raise TypeError(
+                f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
+            )
         self._decider = Decider(network, self.settings, steering, self._recovery)
         self._log: list[Logged] = []
         self._records = 0
@@ -191,18 +195,24 @@ class Controller:
         Raises:
             ValueError: no such state, another version, another number of parameter groups.
         """
-        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
+        version = state.get("version") if isinstance(state, dict) else None
+        if not isinstance(version, int) or version != STATE_VERSION:
             raise ValueError(f"got {state!r:.60}, need a state of an arc.Controller, version {STATE_VERSION}")
         groups = len(self.optimizer.param_groups)
-        if state.get("groups") != groups:
+        if not isinstance(state.get("groups"), int) or state["groups"] != groups:
             raise ValueError(
-                f"got a state with {state.get('groups')} parameter groups for an optimizer with {groups}; "
-                "build the optimizer with the same groups, or start with a new controller"
+                f"got a state with {state.get('groups')!r:.20} parameter groups for an optimizer with "
+                f"{groups}; build the optimizer with the same groups, or start with a new controller"
             )
+        before = self.state_dict()
         try:
-            self._decider.load_state_dict(state["decider"])
-            self._log = [Logged(*entry) for entry in state["log"]]
-            self.decisions = [Decision.from_dict(d) for d in state["decisions"]]
-            self._records, self._skip = state["records"], state["skip"]
-        except (KeyError, TypeError, AttributeError) as error:
+            self._load(state)
+        except Exception as error:
+            self._load(before)
             raise ValueError(f"the controller's state is incomplete or damaged: {error!r}") from error
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self._records, self._skip = int(state["records"]), float(state["skip"])
+        self._log = [Logged(*entry) for entry in list[Any](state["log"])]
+        self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
+        self._decider.load_state_dict(state["decider"])

@@ -137,6 +137,8 @@ class Decider:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
+        if not isinstance(state, dict):
+            raise TypeError(f"got {state!r:.60}, need a dict")
         self.epoch = int(state["epoch"])
         self.history.load_state_dict(state["history"])
         self._watch.load_state_dict(state["watch"])

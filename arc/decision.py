@@ -42,6 +42,8 @@ class Decision:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The decision that :meth:`as_dict` described."""
+        if not isinstance(values, Mapping):
+            raise TypeError(f"got {values!r:.60}, need a dict of a decision")
         raise_, keep, lower = (float(p) for p in values["probabilities"])
         return cls(
             action=Action[values["action"].upper()],

@@ -8,6 +8,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from arc.numbers import number
+
 LOWEST, HIGHEST = 1e-12, 1e6
 LIMITS: Final = (LOWEST, HIGHEST)
 """No move carries an LR past these, whatever the settings: float32 LRs stay clear of 0 and infinity."""
@@ -32,10 +34,7 @@ def read(optimizer: torch.optim.Optimizer, *, allow_zero: bool = False) -> tuple
 
 
 def _value(group: dict[str, Any], index: int) -> float:
-    lr = group.get("lr")
-    if isinstance(lr, bool) or not isinstance(lr, int | float | Tensor):
-        raise TypeError(f"got lr={lr!r} in parameter group {index}, need a number")
-    value = float(lr)
+    value = number(group.get("lr"), "lr")
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"got lr={value} in parameter group {index}, need a finite LR >= 0")
     return value

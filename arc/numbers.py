@@ -18,4 +18,7 @@ def number(value: Any, name: str) -> float:
         value = value.item()
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"got {name}={value!r:.80} ({type(value).__name__}), need a real number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"got {name}={value!r:.40}, which is too large for a float") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ def checked(scheduler: Any) -> tuple[LRScheduler, ...]:
     """The schedulers that were passed: None, one or several (TypeError for anything else)."""
     if scheduler is None:
         return ()
-    found = tuple(scheduler) if isinstance(scheduler, Sequence) else (scheduler,)
+    found = tuple(scheduler) if isinstance(scheduler, list | tuple) else (scheduler,)
     for one in found:
         inner = getattr(one, "scheduler", one)  # Accelerate's wrapper
         if not isinstance(inner, LRScheduler):

@@ -1,0 +1,149 @@
+"""The ranks of the distributed tests: ``python -m tests.arc.distributed_worker CONTROLLER FOLDER WORLD...``.
+
+Forks the ranks of each world size; each writes FOLDER/<world>-<rank>.json, which the test compares.
+"""
+
+import json
+import os
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+import arc
+from tests.arc.helpers import epoch, falling, lr_of, optimizer
+
+
+def _controller(path: str, **settings: Any) -> tuple[arc.Controller, torch.optim.Optimizer]:
+    sgd = optimizer(0.1, 0.01)
+    return arc.Controller.from_pretrained(path, sgd, **settings), sgd
+
+
+def _averaged(rank: int, world: int, path: str) -> dict[str, Any]:
+    """Each rank sees the losses plus an offset of its own; together they see the losses."""
+    controller, sgd = _controller(path, period=2)
+    calls = 0
+    gather = dist.all_gather
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return gather(*args, **kwargs)
+
+    dist.all_gather = counting
+    offset = rank - (world - 1) / 2
+    for e in range(6):
+        losses = [torch.tensor(loss + offset) for loss in falling(e)]
+        epoch(controller, losses, val_loss=1.0 / (e + 1) + offset if e % 2 else None)
+    dist.all_gather = gather
+    probabilities = [d.probabilities for d in controller.decisions]
+    return {"lrs": [g["lr"] for g in sgd.param_groups], "probabilities": probabilities, "collectives": calls}
+
+
+def _uneven(rank: int, world: int, path: str) -> float:
+    """Other numbers of losses on every rank, and validation on the first one only."""
+    controller, sgd = _controller(path, period=1)
+    for e in range(4):
+        losses = [1.0 / (e + 1 + i) for i in range(1000 + 20 * rank)]
+        epoch(controller, losses, val_loss=1.0 if rank == 0 else None)
+    return lr_of(sgd)
+
+
+def _not_finite(rank: int, world: int, path: str) -> float:
+    """One rank sees a NaN, all of them lower."""
+    controller, sgd = _controller(path, period=5)
+    epoch(controller, [1.0, float("nan") if rank == world - 1 else 1.0])
+    return lr_of(sgd)
+
+
+def _other_lr(rank: int, world: int, path: str) -> str:
+    controller, sgd = _controller(path)
+    sgd.param_groups[0]["lr"] *= 1 + rank
+    try:
+        epoch(controller, [1.0])
+    except RuntimeError as error:
+        return str(error)
+    return "no error"
+
+
+def _empty(rank: int, world: int, path: str) -> str:
+    controller, _ = _controller(path)
+    try:
+        epoch(controller, [] if rank == world - 1 else [1.0])
+    except RuntimeError as error:
+        return str(error)
+    return "no error"
+
+
+def _out_of_step(rank: int, world: int, path: str) -> str:
+    """The last rank has skipped a call, and meets the others one call later."""
+    controller, _ = _controller(path)
+    if rank == world - 1:
+        controller.load_state_dict(_skipped(controller.state_dict()))
+    try:
+        epoch(controller, [1.0])
+    except RuntimeError as error:
+        return str(error)
+    return "no error"
+
+
+def _skipped(state: dict[str, Any]) -> dict[str, Any]:
+    state["decider"]["epoch"] = -1
+    return state
+
+
+def _absent(rank: int, world: int, path: str) -> str:
+    """The last rank never comes: the others end in the time-out. Must be the last scenario."""
+    controller, _ = _controller(path)
+    if rank == world - 1:
+        return "absent"
+    try:
+        epoch(controller, [1.0])
+    except RuntimeError as error:
+        return str(error)
+    return "no error"
+
+
+def _rank(rank: int, world: int, path: str, folder: Path) -> None:
+    store = folder / f"store-{world}"
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{store}",
+        rank=rank,
+        world_size=world,
+        timeout=timedelta(seconds=60),
+    )
+    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step)
+    found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
+    dist.barrier()
+    group: Any = dist.group.WORLD
+    group._get_backend(torch.device("cpu"))._set_default_timeout(timedelta(seconds=1))
+    found["absent"] = _absent(rank, world, path)
+    (folder / f"{world}-{rank}.json").write_text(json.dumps(found))
+
+
+def main() -> None:
+    path, folder, worlds = sys.argv[1], Path(sys.argv[2]), map(int, sys.argv[3:])
+    torch.set_num_threads(1)
+    children = []
+    for world in worlds:
+        for rank in range(world):
+            child = os.fork()  # torch is imported once for all ranks
+            if not child:
+                try:
+                    _rank(rank, world, path, folder)
+                    os._exit(0)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+            children.append(child)
+    failed = sum(os.waitpid(child, 0)[1] != 0 for child in children)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

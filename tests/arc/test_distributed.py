@@ -1,0 +1,72 @@
+"""Ranks of a gloo group hold the same LR, at one collective per call, and never hang in silence."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import arc
+from arc import weights
+from arc.report import Report, merged
+from tests.arc.helpers import epoch, falling, optimizer
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def network() -> arc.Network:
+    torch.manual_seed(0)
+    return arc.Network().eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, network: arc.Network) -> Path:
+    made = tmp_path_factory.mktemp("ranks")
+    weights.save(network, made / "controller", {}, "card")
+    command = [sys.executable, "-m", "tests.arc.distributed_worker", str(made / "controller"), str(made)]
+    done = subprocess.run(
+        [*command, "2", "4"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: int) -> None:
+    ranks = [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
+    first, last = ranks[0], ranks[-1]
+    same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step")
+    for other in ranks[1:]:
+        assert {k: other[k] for k in same} == {k: first[k] for k in same}
+
+    alone = arc.Controller(optimizer(0.1, 0.01), network=network, period=2)
+    for e in range(6):
+        epoch(alone, falling(e), val_loss=1.0 / (e + 1) if e % 2 else None)
+    for ours, theirs in zip(first["averaged"]["probabilities"], alone.decisions, strict=True):
+        assert ours == pytest.approx(theirs.probabilities, abs=1e-4)
+    assert first["averaged"]["lrs"] == pytest.approx(list(alone.decisions[-1].lr_after))
+    assert first["averaged"]["collectives"] == 6
+
+    assert first["not_finite"] == pytest.approx(0.1 * 0.618**3)
+    assert "ranks disagree: lr is [0.1, 0.2" in first["other_lr"]
+    assert "step() without a loss" in first["empty"]
+    assert "ranks disagree: epoch is [1, " in first["out_of_step"]
+    assert "every rank calls controller.step() equally often" in first["absent"]
+    assert last["absent"] == "absent"
+
+
+def test_reports_of_other_strides_are_brought_to_one() -> None:
+    every = Report(epoch=1, lr=0.1, records=8, kept=8, mean=1.0, losses=(0.0, 1.0, 2.0, 3.0, 4.0), stride=1)
+    second = Report(epoch=1, lr=0.1, records=9, kept=9, mean=3.0, val_loss=2.0, losses=(2.0, 4.0), stride=2)
+    both = merged([every, second])
+    assert both.losses == (1.0, 3.0, 4.0) and both.stride == 2
+    assert both.mean == 2.0 and both.val_loss == 2.0 and both.records == 8
