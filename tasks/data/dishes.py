@@ -42,13 +42,14 @@ def _compose(count: int, size: int, split: str) -> Batch:
     y = axis.view(1, size, 1) - uniform(-0.2, 0.2, 1, 1)
     plate = torch.sigmoid((uniform(0.75, 1.0, 1, 1) - torch.hypot(x, y)) * size / 2)[:, None]
     pattern = _pattern(x, y, labels, uniform, size, generator)[:, None]
-    light, dark = uniform(0.4, 1.0, 3, 1, 1), uniform(0.0, 0.6, 3, 1, 1)
+    dark = uniform(0.0, 0.5, 3, 1, 1)
+    light = dark + uniform(0.2, 0.5, 3, 1, 1)
     swapped = uniform(0, 1, 1, 1, 1) < 0.5
     pattern = torch.where(swapped, 1 - pattern, pattern)
     food = pattern * light + (1 - pattern) * dark
     table = photos.crops(count, size, split, generator).float() / 255
     image = plate * food + (1 - plate) * table
-    image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.1 * torch.randn(image.shape, generator=generator)
+    image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.05 * torch.randn(image.shape, generator=generator)
     return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
 
 
@@ -57,7 +58,7 @@ def _pattern(
 ) -> Tensor:
     """The pattern of each image's class, (n, size, size) in [0, 1]."""
     count = len(labels)
-    turn, pitch = uniform(0, math.tau, 1, 1), uniform(6, 10, 1, 1)
+    turn, pitch = uniform(0, math.tau, 1, 1), uniform(5, 8, 1, 1)
     u = pitch * (torch.cos(turn) * x + torch.sin(turn) * y)
     v = pitch * (torch.cos(turn) * y - torch.sin(turn) * x)
     radius, angle = torch.hypot(u, v), torch.atan2(v, u)

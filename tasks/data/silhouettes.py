@@ -55,10 +55,14 @@ def _compose(count: int, size: int, split: str) -> Batch:
     # A bar in front, at a random angle and place.
     angle = uniform(0, math.pi, 1, 1)
     across = torch.cos(angle) * x + torch.sin(angle) * y - uniform(-0.8, 0.8, 1, 1)
-    mask = (mask * torch.sigmoid((across.abs() - uniform(0.05, 0.2, 1, 1)) * size))[:, None]
+    mask = (mask * torch.sigmoid((across.abs() - uniform(0.0, 0.15, 1, 1)) * size))[:, None]
     crops = photos.crops(2 * count, size, split, generator).float().view(2, count, 3, size, size) / 255
-    tint = uniform(-0.35, 0.35, 3, 1, 1)
-    image = mask * (0.7 * crops[0] + 0.15 + tint) + (1 - mask) * crops[1]
+    back = 0.6 * crops[1] + uniform(0, 0.4, 1, 1, 1)
+    # Lighter than its background where there is room for it, as in the embedded house numbers.
+    light = back.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = uniform(0.2, 0.6, 1, 1, 1) * torch.where(light < 0.5, 1, -1)
+    front = 0.4 * (crops[0] - 0.5) + light + contrast + uniform(-0.2, 0.2, 3, 1, 1)
+    image = mask * front + (1 - mask) * back
     image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.04 * torch.randn(image.shape, generator=generator)
     return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
 

@@ -16,7 +16,7 @@ class DenseNet(nn.Module):
         blocks: layers per block; (6, 12, 24, 16) is DenseNet121.
         growth: channels that each layer adds; 32 in DenseNet121.
         stem: channels of the first convolution; 64 in DenseNet121.
-        small: a 3 x 3 first convolution of stride 1 and no pooling, for images under 64 pixels.
+        small: a 3 x 3 first convolution of stride 2 and no pooling, for images under 64 pixels.
         outputs: size of the head.
 
     Shapes: (n, 3, height, width) float -> (n, outputs).
@@ -26,9 +26,8 @@ class DenseNet(nn.Module):
 
     def __init__(self, *, blocks: Sequence[int], growth: int, stem: int, small: bool, outputs: int) -> None:
         super().__init__()
-        first = nn.Conv2d(
-            3, stem, 3 if small else 7, stride=1 if small else 2, padding=1 if small else 3, bias=False
-        )
+        kernel = 3 if small else 7
+        first = nn.Conv2d(3, stem, kernel, stride=2, padding=kernel // 2, bias=False)
         layers: list[nn.Module] = [first, nn.BatchNorm2d(stem), nn.ReLU(inplace=True)]
         if not small:
             layers.append(nn.MaxPool2d(3, stride=2, padding=1))

@@ -54,14 +54,15 @@ class _Block(nn.Module):
         self.conv1 = nn.Conv2d(channels, wider, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(wider)
         self.conv2 = nn.Conv2d(wider, wider, 3, padding=1, bias=False)
-        self.shortcut = (
-            nn.Conv2d(channels, wider, 1, stride=stride, bias=False)
-            if channels != wider or stride > 1
-            else None
-        )
+        self.stride = stride
+        self.shortcut = nn.Conv2d(channels, wider, 1, bias=False) if channels != wider or stride > 1 else None
 
     def forward(self, maps: Tensor) -> Tensor:
         active = F.relu(self.norm1(maps))
-        # Where the shape changes, the shortcut too starts from the activated maps.
-        shortcut = maps if self.shortcut is None else self.shortcut(active)
+        shortcut = maps
+        if self.shortcut is not None:
+            # Where the shape changes, the shortcut too starts from the activated maps. They are thinned
+            # out before the 1 x 1 convolution: oneDNN's strided one (torch 2.13) writes past its buffers
+            # where channels are last in memory and fewer than eight.
+            shortcut = self.shortcut(active[:, :, :: self.stride, :: self.stride])
         return torch.add(shortcut, self.conv2(F.relu(self.norm2(self.conv1(active)))))

@@ -77,12 +77,12 @@ class Cifar10ResNet9(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 16,
+            "size": 12,
             "classes": 10,
             "width": 8,
-            "padding": 2,
-            "hole": 4,
-            "batch_size": 32,
+            "padding": 1,
+            "hole": 2,
+            "batch_size": 50,
             "lr_range": {
                 "adam": (1e-5, 1e-1),
                 "adamw": (1e-5, 1e-1),

@@ -82,8 +82,8 @@ class FoodDenseNet(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 18,
-            "crop": 16,
+            "size": 16,
+            "crop": 14,
             "classes": 10,
             "blocks": (2, 2),
             "growth": 4,

@@ -87,10 +87,10 @@ class FoodInception(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 18,
-            "crop": 16,
+            "size": 16,
+            "crop": 14,
             "classes": 10,
-            "modules": (1, 1, 0),
+            "modules": (1, 0, 0),
             "width": 0.0625,
             "small": True,
             "dropout": 0.1,

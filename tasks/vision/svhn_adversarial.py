@@ -81,12 +81,12 @@ class SvhnAdversarial(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 16,
+            "size": 12,
             "classes": 10,
             "stages": (1, 1, 1),
             "width": 8,
             "epsilon": 0.04,
-            "batch_size": 32,
+            "batch_size": 50,
             "lr_range": {
                 "adam": (1e-5, 1e-1),
                 "adamw": (1e-5, 1e-1),

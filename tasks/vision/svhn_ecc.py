@@ -70,7 +70,7 @@ class SvhnECC(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 16,
+            "size": 12,
             "classes": 10,
             "bits": 16,
             "stages": (1, 1, 1),

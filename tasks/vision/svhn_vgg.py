@@ -65,7 +65,7 @@ class SvhnVGG(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 16,
+            "size": 12,
             "classes": 10,
             "stages": (1, 1, 1),
             "width": 8,

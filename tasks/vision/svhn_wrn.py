@@ -67,7 +67,7 @@ class SvhnWideResNet(Task):
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
-            "size": 16,
+            "size": 12,
             "classes": 10,
             "depth": 10,
             "widen": 2,
