@@ -119,16 +119,21 @@ def parts(root: str) -> list[str]:
 
 
 def read(path: str, expected: pa.Schema) -> pa.Table:
-    """One part with the given schema.
+    """One part, which must have the given schema.
 
     Raises:
         InputError: the file is damaged, or of another schema.
     """
     filesystem_, inner = filesystem(path)
     try:
-        # partitioning=None: the task is a column of the file as well as its directory's name
-        return pq.read_table(inner, filesystem=filesystem_, schema=expected, partitioning=None)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
+            if not file.schema_arrow.equals(expected):
+                raise InputError(
+                    f"{path} has another schema ({', '.join(file.schema_arrow.names)}); move it away, or "
+                    "read it with the version that wrote it"
+                )
+            return file.read()
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot read {path}: {reason}; delete it and run the stage again") from error
 

@@ -1,0 +1,121 @@
+"""``python -m data_gen``: what is asked for, what is there, and kills at any moment."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from data_gen import generate, schema, store
+from data_gen.generate import GenerateConfig
+from tasks import cli
+from tests.conftest import TINY
+
+ROOT = Path(__file__).parents[2]
+SMALL = [f"task={TINY}", "cycles=2", "max_period=2", "optimizers=[adam,sgd]"]
+
+
+def config(out: Path, *overrides: str) -> GenerateConfig:
+    return cli.parse("data_gen", GenerateConfig, [*SMALL, f"out={out}", *overrides])
+
+
+def contents(out: Path) -> dict[str, list[dict]]:
+    tables = store.read_all(str(out), schema.TRIAL)
+    return {Path(path).name: table.drop_columns(["seconds"]).to_pylist() for path, table in tables}
+
+
+def run_units(out: Path, *overrides: str) -> None:
+    for unit in generate.units(config(out, *overrides)):
+        unit.run()
+
+
+def test_parts_have_the_schema_and_say_how_they_were_made(tmp_path):
+    run_units(tmp_path, "runs=2")
+    found = list(tmp_path.rglob("*"))
+    assert {p.name for p in found if p.is_dir()} == {"task=tiny_task"}
+    parts = [p for p in found if p.is_file()]
+    assert len(parts) == 2
+    table = pa.parquet.read_table(parts[0], partitioning=None)
+    assert table.schema.equals(schema.TRIAL)
+    assert table["task"].to_pylist() == ["tiny_task"] * 2
+    assert {b"arc.schema_version", b"arc.versions", b"arc.configuration"} <= set(table.schema.metadata)
+
+
+def test_more_runs_add_and_repeat_nothing(tmp_path):
+    few = [unit.trial for unit in generate.units(config(tmp_path, "runs=2"))]
+    more = [unit.trial for unit in generate.units(config(tmp_path, "runs=5"))]
+    assert more[:2] == few
+    assert len({str(t) for t in more}) == 5
+
+
+def test_place_workers_and_output_do_not_change_a_run_id(tmp_path):
+    def ids(*overrides: str) -> list[str]:
+        out = tmp_path / str(len(overrides))
+        return [
+            Path(u.path(generate.load(u.trial.task, "mini", u.trial.source, "cpu")[0])).name
+            for u in generate.units(config(out, "runs=3", *overrides))
+        ]
+
+    assert ids() == ids("workers=2")
+    assert ids() != ids("seed=1")
+    assert ids() != ids("cycles=3")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task=svhn_vg", "did you mean svhn_vgg"),
+        ("task=none_such.py", "no task file"),
+        ("task=[]", "empty list of tasks"),
+        ("task=cifar10_resnet9", "force=true"),
+        ("runz=3", "did you mean runs"),
+        ("+nonsense=3", "unknown key 'nonsense'"),
+        ("runs=0", "runs=0"),
+        ("runs=many", "many"),
+        ("period=0", "period=0"),
+        ("optimizers=[adm]", "did you mean adam"),
+        ("optimizers=[]", "empty list of optimizers"),
+        ("optimizers=[rmsprop]", "no LR range for rmsprop"),
+        ("lr_range=[1,0.1]", "lr_range=[1.0, 0.1]"),
+        ("scale=huge", "scale='huge'"),
+        ("data=local", "data_dir"),
+        ("data=elsewhere", "elsewhere"),
+        ("workers=0", "workers=0"),
+        ("device=tpu", "device=tpu"),
+        ("runs", "need key=value"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_remedy(tmp_path, capsys, override, message):
+    code = cli.main("data_gen", GenerateConfig, generate.generate, [*SMALL, f"out={tmp_path}", override])
+    shown = capsys.readouterr().err.strip()
+    assert code == 2
+    assert message in shown
+    assert len(shown.splitlines()) == 1
+
+
+def start(out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "data_gen", *SMALL, "runs=6", "workers=2", f"out={out}"]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def test_kill_and_go_on_gives_the_rows_of_an_undisturbed_run(tmp_path):
+    run_units(tmp_path / "calm", "runs=6")
+    rng = random.Random(0)
+    for _ in range(2):
+        process = start(tmp_path / "killed")
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "killed").rglob("part-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.3))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed").rglob("part-*")}
+    assert finished
+    assert start(tmp_path / "killed").wait() == 0
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished  # none was made again
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")

@@ -1,0 +1,120 @@
+"""``python -m data_gen.label``: samples from trials, with what was decided and why."""
+
+import math
+
+import pyarrow as pa
+import pytest
+
+from data_gen import label, schema, store
+from data_gen.label import LabelConfig
+from data_gen.samples import SAMPLE
+from tasks import cli
+
+
+def row(cycle, *, val_loss, branches=(0.3, 0.2, 0.1), chosen="lower", run_id="r", task="a"):
+    names = ("raise", "keep", "lower")
+    return {
+        "run_id": run_id,
+        "task": task,
+        "scale": "mini",
+        "data": "embedded:f",
+        "optimizer": "adam",
+        "seed": 0,
+        "lr0": 0.1,
+        "period": 2,
+        "cycle": cycle,
+        "lr": 0.1,
+        "train_loss": [1.0, 0.9],
+        "val_loss": [1.0, val_loss],
+        "val_metric": [0.5, 0.5],
+        **{f"{n}_val_loss": [9.0, b] if b is not None else [] for n, b in zip(names, branches, strict=True)},
+        "chosen": chosen,
+        "seconds": 0.0,
+    }
+
+
+def write(folder, rows, name="x"):
+    path = f"{folder}/trials/task={rows[0]['task']}/part-{name}.parquet"
+    store.write(path, pa.Table.from_pylist(rows, schema=schema.TRIAL))
+
+
+def run(folder, *overrides):
+    arguments = [f"trials={folder}/trials", f"out={folder}/samples", *overrides]
+    assert cli.main("data_gen.label", LabelConfig, label.label, arguments) == 0
+    return [s for _, table in store.read_all(f"{folder}/samples", SAMPLE) for s in table.to_pylist()]
+
+
+def test_labels_reasons_and_losses(tmp_path, capsys):
+    rows = [
+        row(0, val_loss=1.0, branches=(0.3, 0.2, 0.1), chosen="lower"),
+        row(1, val_loss=0.15, branches=(0.1, 0.2, 0.3), chosen="keep"),  # 0.15 < 0.2: confirms cycle 0
+        row(2, val_loss=0.05, branches=(0.1, 0.2, math.nan), chosen=None),  # 0.05 < 0.1: noise in cycle 1
+    ]
+    write(tmp_path, rows)
+    samples = run(tmp_path)
+    assert [s["raw"] for s in samples] == ["lower", "raise", "raise"]
+    assert [s["label"] for s in samples] == ["lower", "keep", "raise"]
+    assert [s["reason"] for s in samples] == ["confirmed", "noise", "last"]
+    assert samples[0]["repeated_loss"] == pytest.approx(0.15)
+    assert samples[2]["repeated_loss"] is None
+    assert math.isnan(samples[2]["lower_loss"])
+    printed = capsys.readouterr().out.splitlines()
+    assert max(map(len, printed)) <= 80
+    assert printed[-1].split() == ["all", "2", "0", "1", "1", "1", "1", "67%"]
+
+
+def test_without_correction_the_raw_labels_stand(tmp_path):
+    write(tmp_path, [row(0, val_loss=1.0), row(1, val_loss=0.35, chosen=None)])
+    samples = run(tmp_path, "correction=none")
+    assert [(s["label"], s["reason"]) for s in samples] == [("lower", "not corrected")] * 2
+    assert run(tmp_path)[0]["label"] == "keep"  # and the stage can be repeated the other way
+
+
+def test_a_diverged_trunk_is_no_sample_but_corrects_the_one_before(tmp_path):
+    rows = [row(0, val_loss=1.0), row(1, val_loss=math.nan, branches=(None, None, None), chosen=None)]
+    write(tmp_path, rows)
+    samples = run(tmp_path)
+    assert len(samples) == 1
+    assert (samples[0]["raw"], samples[0]["label"], samples[0]["reason"]) == ("lower", "keep", "noise")
+
+
+def test_several_runs_in_one_part_and_several_tasks(tmp_path):
+    runs = [row(c, val_loss=0.1, run_id=r, chosen="lower" if c == 0 else None) for r in "ab" for c in (1, 0)]
+    write(tmp_path, runs)
+    write(tmp_path, [row(0, val_loss=0.1, task="b", chosen=None)])
+    samples = run(tmp_path)
+    assert sorted((s["task"], s["run_id"], s["cycle"]) for s in samples) == [
+        ("a", "a", 0),
+        ("a", "a", 1),
+        ("a", "b", 0),
+        ("a", "b", 1),
+        ("b", "r", 0),
+    ]
+
+
+def test_samples_of_a_task_that_is_gone_go_too(tmp_path):
+    write(tmp_path, [row(0, val_loss=0.1, chosen=None)])
+    write(tmp_path, [row(0, val_loss=0.1, task="b", chosen=None)])
+    run(tmp_path)
+    store.delete(f"{tmp_path}/trials/task=b/part-x.parquet")
+    assert {s["task"] for s in run(tmp_path)} == {"a"}
+
+
+def test_missing_empty_and_damaged_input(tmp_path, capsys):
+    def error(*overrides):
+        arguments = [f"trials={tmp_path}/trials", f"out={tmp_path}/samples", *overrides]
+        assert cli.main("data_gen.label", LabelConfig, label.label, arguments) == 2
+        return capsys.readouterr().err
+
+    assert "no directory" in error()
+    (tmp_path / "trials").mkdir()
+    assert "no trials below" in error()
+    assert "rerun or none" in error("correction=maybe")
+    damaged = tmp_path / "trials" / "task=a" / "part-bad.parquet"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"PAR1 but not really")
+    assert "part-bad.parquet" in error()
+    assert not list(tmp_path.glob("samples/**/*.parquet"))  # nothing half-written
+    damaged.unlink()
+    write(tmp_path, [row(0, val_loss=math.nan, branches=(None, None, None), chosen=None)])
+    assert "finite" in error()

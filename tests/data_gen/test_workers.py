@@ -1,0 +1,83 @@
+"""Units in processes: each fails for itself, and everything is accounted for."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from data_gen import workers
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True)
+class Unit:
+    name: str
+    kind: str = "works"
+    mark: str = ""
+
+    def run(self) -> int:
+        if self.kind == "raises":
+            raise RuntimeError("a loss that nobody expected")
+        if self.kind == "refuses":
+            raise InputError("the disk is full")
+        if self.kind == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == "dies once" and not Path(self.mark).exists():
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == "sleeps":
+            time.sleep(60)
+        return 7
+
+
+def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
+    units = [
+        Unit("one"),
+        Unit("raises", "raises"),
+        Unit("refuses", "refuses"),
+        Unit("dies", "dies"),
+        Unit("dies once", "dies once", str(tmp_path / "mark")),
+        Unit("two"),
+    ]
+    outcome = workers.run_all(units, workers=2, title="test")
+    assert outcome.done == 3
+    assert outcome.rows == 21
+    assert outcome.left == 0
+    assert outcome.failures.keys() == {"raises", "refuses", "dies"}
+    assert "RuntimeError: a loss that nobody expected" in outcome.failures["raises"]
+    assert outcome.failures["refuses"] == "the disk is full"
+    assert "SIGKILL" in outcome.failures["dies"]
+    assert workers.report(outcome) == 1
+    assert "3 of 6 trials failed" in capsys.readouterr().err
+
+
+def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, capsys):
+    monkeypatch.setattr(workers, "GRACE", 0.5)
+    receive = workers._ready
+    calls = []
+
+    def interrupted(pool):
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return receive(pool)
+
+    monkeypatch.setattr(workers, "_ready", interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        workers.run_all([Unit("a", "sleeps"), Unit("b")], workers=1, title="test")
+    assert time.monotonic() - began < 30
+    assert "2 left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", 0])
+def test_bad_numbers_of_workers_are_refused(value):
+    with pytest.raises(InputError, match="workers="):
+        workers.count(value)
+
+
+def test_auto_counts_the_cores_of_this_process():
+    assert workers.count("auto") == len(os.sched_getaffinity(0))

@@ -1,0 +1,123 @@
+"""Candidates on the proxy: the ranking by hand, and the stage from candidates to controller."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+
+import arc
+from arc import weights
+from proxy_eval import select
+from proxy_eval.ranking import ranking
+from proxy_eval.select import SelectConfig
+from tasks import cli
+from tests.conftest import TINY
+
+MADE = {
+    "candidate": 0,
+    "candidate_seed": 0,
+    "epochs": 1,
+    "batch_size": 128,
+    "lr": 1e-4,
+    "blank": 0.5,
+    "samples": "f",
+    "training_samples": 10,
+    "held_out_samples": 2,
+    "tasks": ["a"],
+    "runs": 3,
+    "metrics": {"accuracy": 0.5, "mcc": 0.1, "weighted_accuracy": 0.2, "calibration_error": 0.1},
+}
+
+
+def runs(scores, task="t"):
+    return pd.DataFrame(
+        [
+            {"candidate": name, "task": task, "lr0": 0.1, "score": score}
+            for name, values in scores.items()
+            for score in values
+        ]
+    )
+
+
+def test_ranking_by_mean():
+    ranked = ranking(runs({"0": [0.5, 0.9], "1": [0.8, 0.8]}))
+    assert list(ranked.index) == ["1", "0"]
+    assert ranked["mean"].tolist() == pytest.approx([0.8, 0.7])
+    assert ranked["worst"].tolist() == pytest.approx([0.8, 0.5])
+
+
+def test_a_run_without_a_metric_counts_as_the_worst():
+    ranked = ranking(runs({"0": [0.9, math.nan], "1": [0.2, 0.8]}))
+    assert ranked.loc["0", "mean"] == pytest.approx((0.9 + 0.2) / 2)
+
+
+def test_tasks_of_different_units_weigh_the_same():
+    accuracy = runs({"0": [0.9], "1": [0.8]}, "accuracy")
+    minus_perplexity = runs({"0": [-300.0], "1": [-100.0]}, "lm")
+    ranked = ranking(pd.concat([accuracy, minus_perplexity], ignore_index=True))
+    assert ranked["mean"].tolist() == pytest.approx([0.75, 0.75])
+
+
+def candidate(folder, index, action=None):
+    torch.manual_seed(index)
+    network = arc.Network()
+    if action is not None:  # an answer that does not depend on the history
+        torch.nn.init.zeros_(network.dense[2].weight)
+        torch.nn.init.zeros_(network.dense[2].bias)
+        network.dense[2].bias.data[action] = 9.0
+    weights.save(network, folder / str(index), MADE | {"candidate": index}, "a candidate")
+
+
+def test_stage_picks_the_candidate_that_trains_best(tmp_path, capsys):
+    candidate(tmp_path / "c", 0, arc.Action.LOWER)
+    candidate(tmp_path / "c", 1, arc.Action.RAISE)  # right for an LR far too low
+    arguments = [
+        f"candidates={tmp_path}/c",
+        f"out={tmp_path}/controller",
+        f"runs={tmp_path}/proxy",
+        f"task={TINY}",
+        "lr0=[1e-4]",
+        "repeats=2",
+        "epochs=12",
+        "period=1",
+        "workers=1",
+    ]
+    assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 0
+    printed = capsys.readouterr()
+    assert "4 to run" in printed.err
+    assert printed.out.splitlines()[1].split()[0] == "1"
+    exported = weights.load(tmp_path / "controller")
+    winner = weights.load(tmp_path / "c" / "1")
+    assert torch.equal(exported.dense[2].bias, winner.dense[2].bias)
+    proxy = weights.read_config(tmp_path / "controller")["config"]["proxy"]
+    assert set(proxy["scores"]) == {"0", "1"}
+    assert proxy["scores"]["1"] > proxy["scores"]["0"]
+    card = (tmp_path / "controller/README.md").read_text()
+    assert "candidate 1 of 2" in card
+
+    parts = sorted((tmp_path / "proxy/task=tiny_task").iterdir())
+    assert len(parts) == 4
+    frame = pd.read_parquet(parts[0], partitioning=None)
+    assert len(frame["lr"][0]) == len(frame["actions"][0]) == 12
+
+    assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 0
+    assert "0 to run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("candidates=none", "no candidates"),
+        ("lr0=[]", "lr0=[]"),
+        ("lr0=[-1]", "lr0=[-1.0]"),
+        ("repeats=0", "repeats=0"),
+        ("optimizer=adm", "did you mean adam"),
+        ("task=svhn_wr", "did you mean svhn_wrn"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, override, message):
+    candidate(tmp_path / "c", 0)
+    arguments = [f"candidates={tmp_path}/c", f"out={tmp_path}/o", f"task={TINY}", override]
+    assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 2
+    assert message in capsys.readouterr().err

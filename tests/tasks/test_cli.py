@@ -1,0 +1,56 @@
+"""Every stage's configuration: it composes, it matches its dataclass, and --help explains each key."""
+
+import dataclasses
+import importlib
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from tasks import cli
+
+STAGES = sorted(path.stem for path in cli.CONFIGS.glob("*.yaml"))
+
+
+def schema_of(stage: str) -> type:
+    """The dataclass that the stage's command reads, found as its ``__main__`` names it."""
+    modules = [f"{stage}.__main__", stage] if "." not in stage else [stage]
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+        found = [c for n, c in vars(module).items() if n.endswith("Config") and dataclasses.is_dataclass(c)]
+        if found:
+            return found[0]
+    raise AssertionError(f"no dataclass for configs/{stage}.yaml")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_defaults_compose_and_fill_the_dataclass(stage):
+    schema = schema_of(stage)
+    made = cli.parse(stage, schema, [])
+    keys = list(OmegaConf.load(cli.CONFIGS / f"{stage}.yaml"))
+    assert keys == [field.name for field in dataclasses.fields(made)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_explains_every_key(stage, capsys):
+    assert cli.main(stage, schema_of(stage), lambda _: 0, ["--help"]) == 0
+    shown = capsys.readouterr().out
+    for key in OmegaConf.load(cli.CONFIGS / f"{stage}.yaml"):
+        assert re.search(rf"^{key}: .*#\s*\S+", shown, re.MULTILINE), f"{stage}: {key} is not explained"
+
+
+def test_stages_that_run_tasks_share_their_keys():
+    shared = {"task", "scale", "data", "data_dir", "seed", "device", "workers"}
+    for stage in ("data_gen", "proxy_eval"):
+        assert shared <= set(OmegaConf.load(cli.CONFIGS / f"{stage}.yaml"))
+
+
+def test_an_interrupt_has_its_own_exit_code(capsys):
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    assert cli.main("training", schema_of("training"), interrupted, []) == 130
+    assert "goes on" in capsys.readouterr().err

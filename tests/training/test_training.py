@@ -1,0 +1,179 @@
+"""Samples to candidates: windows, the split, the loss, the metrics, and the stage."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import arc
+from arc import weights
+from data_gen import store
+from data_gen.samples import SAMPLE
+from tasks import cli
+from training import candidates, dataset
+from training.config import TrainingConfig
+from training.fit import blanked, fit
+from training.loss import hybrid_loss
+from training.metrics import calibration_error, measure
+
+
+def sample(run, cycle, label="keep", task="a", seed=0):
+    """A period whose losses say what to do: rising for lower, falling for raise, flat for keep."""
+    rng = np.random.default_rng([seed, cycle, sum(map(ord, run))])
+    slope = {"raise": -1.0, "keep": 0.0, "lower": 1.0}[label]
+    losses = 3 + slope * np.linspace(0, 1, 20) + 0.02 * rng.standard_normal(20)
+    made = dict.fromkeys(SAMPLE.names)
+    return made | {
+        "run_id": run,
+        "task": task,
+        "optimizer": "adam",
+        "lr0": 0.1,
+        "period": 1,
+        "cycle": cycle,
+        "lr": 0.1,
+        "train_loss": losses.tolist(),
+        "val_loss": [float(losses[-1])],
+        "raw": label,
+        "label": label,
+        "reason": "confirmed",
+    }
+
+
+def write(folder, samples):
+    for task in {s["task"] for s in samples}:
+        rows = [s for s in samples if s["task"] == task]
+        table = pa.Table.from_pylist(rows, schema=SAMPLE)
+        store.write(f"{folder}/samples/task={task}/samples.parquet", table)
+    return f"{folder}/samples"
+
+
+def many(runs=12, cycles=4):
+    labels = ("raise", "keep", "lower")
+    return [
+        sample(f"{task}{run}", cycle, labels[(run + cycle) % 3], task)
+        for task in ("a", "b")
+        for run in range(runs)
+        for cycle in range(cycles)
+    ]
+
+
+def config(folder, **changes):
+    overrides = [f"{k}={v}" for k, v in changes.items()]
+    return cli.parse(
+        "training", TrainingConfig, [f"samples={folder}/samples", f"out={folder}/candidates", *overrides]
+    )
+
+
+def test_windows_are_those_of_the_controller(tmp_path):
+    rows = [sample("r", cycle) for cycle in range(5)]
+    loaded = dataset.load(write(tmp_path, rows[::-1]))  # the order of the rows in a file is nothing
+    periods = [arc.Period(train_loss=r["train_loss"], val_loss=r["val_loss"], lr=r["lr"]) for r in rows]
+    for i in range(5):
+        # float32 in the file against float64 here
+        expected = arc.featurise(periods[max(0, i - 2) : i + 1])
+        np.testing.assert_allclose(loaded.windows[i].numpy(), expected, atol=1e-4)
+
+
+def test_split_keeps_runs_whole_and_tasks_balanced(tmp_path):
+    loaded = dataset.load(write(tmp_path, many(runs=20)))
+    train, held = dataset.split(loaded, 0.15, seed=0)
+    assert len(train) + len(held) == len(loaded)
+    assert not set(train.runs) & set(held.runs)
+    for task in ("a", "b"):
+        assert len(set(held.runs[held.tasks == task])) == 3
+    assert set(dataset.split(loaded, 0.15, seed=1)[1].runs) != set(held.runs)
+
+
+def test_split_needs_something_to_hold_out(tmp_path):
+    loaded = dataset.load(write(tmp_path, [sample("r", 0)]))
+    with pytest.raises(ValueError, match="generate more runs"):
+        dataset.split(loaded, 0.15, seed=0)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2]), *[st.floats(-5, 5)] * 3), min_size=1, max_size=8))
+def test_hybrid_loss_equals_its_formula(rows):
+    labels = [label for label, *_ in rows]
+    logits = np.array([values for _, *values in rows])
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    categorical = -np.mean([math.log(p[i, label]) for i, label in enumerate(labels)])
+    clipped = np.clip(p[:, 0], 1e-4, 1 - 1e-4)
+    terms = [-math.log(clipped[i] if y == 0 else 1 - clipped[i]) for i, y in enumerate(labels) if y != 1]
+    expected = 0.5 * categorical + 0.5 * (np.mean(terms) if terms else 0.0)
+    found = hybrid_loss(torch.tensor(logits), torch.tensor(labels)).item()
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_blanking_zeroes_the_validation_channel_only():
+    windows = torch.ones(1000, 300, 3)
+    half = blanked(windows, 0.5, torch.Generator().manual_seed(0))
+    assert bool((windows == 1).all())
+    assert bool((half[:, :, [0, 2]] == 1).all())
+    assert 400 < int((half[:, 0, 1] == 0).sum()) < 600
+    assert bool((half[:, :, 1] == half[:, :1, 1]).all())
+
+
+def test_metrics_by_hand():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
+    labels = np.array([0, 2, 1, 2])
+    found = measure(probabilities, labels)
+    assert found["accuracy"] == 0.75
+    assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
+    assert found["weighted_accuracy"] == pytest.approx((3 - 1) / 4)
+    assert found["mcc"] == pytest.approx(0.7, abs=0.01)
+    gap = (0.2 + 0.6 + abs(2 - 1.4)) / 4  # bins hold 0.8 | 0.6 | 0.7 and 0.7
+    assert calibration_error(probabilities, labels) == pytest.approx(gap)
+
+
+def test_metrics_of_a_single_class_do_not_warn():
+    assert measure(np.array([[0.1, 0.8, 0.1]] * 3), np.array([1, 1, 1]))["mcc"] == 0.0
+
+
+def test_a_candidate_learns_what_the_samples_say_and_is_deterministic(tmp_path):
+    loaded = dataset.load(write(tmp_path, many()))
+    train, held = dataset.split(loaded, 0.2, seed=0)
+    recipe = config(tmp_path, epochs=30, lr=5e-3, batch_size=32)
+    network, history = fit(train, held, recipe, seed=0)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert history[-1]["mcc"] > 0.5
+    again, _ = fit(train, held, recipe, seed=0)
+    other, _ = fit(train, held, recipe, seed=1)
+    state, same = network.state_dict(), again.state_dict()
+    assert all(torch.equal(state[k], same[k]) for k in state)
+    assert not torch.equal(state["dense.2.weight"], other.state_dict()["dense.2.weight"])
+
+
+def test_stage_writes_candidates_goes_on_and_refuses_other_recipes(tmp_path, capsys):
+    write(tmp_path, many(runs=4, cycles=2))
+    arguments = [f"samples={tmp_path}/samples", f"out={tmp_path}/candidates", "epochs=1", "workers=1"]
+
+    def stage(*overrides):
+        return cli.main("training", TrainingConfig, candidates.train, [*arguments, *overrides])
+
+    assert stage("candidates=1") == 0
+    first = (tmp_path / "candidates/0/model.safetensors").read_bytes()
+    assert stage("candidates=2") == 0
+    assert (tmp_path / "candidates/0/model.safetensors").read_bytes() == first
+    found = weights.read_config(tmp_path / "candidates/1")["config"]
+    assert (found["candidate_seed"], found["epochs"], found["tasks"]) == (1, 1, ["a", "b"])
+    assert sorted(p.name for p in (tmp_path / "candidates/1").iterdir()) == [
+        "README.md",
+        "config.json",
+        "history.parquet",
+        "model.safetensors",
+    ]
+    capsys.readouterr()
+    assert stage("candidates=2", "epochs=2") == 2
+    assert "another recipe" in capsys.readouterr().err
+    assert stage("holdout=1.5") == 2
+    assert "holdout=1.5" in capsys.readouterr().err
+
+
+def test_missing_and_empty_samples(tmp_path):
+    with pytest.raises(ValueError, match="no directory"):
+        dataset.load(str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="no Parquet files"):
+        dataset.load(str(tmp_path))
