@@ -85,9 +85,9 @@ class ShakespeareGRU(Task):
             "hidden": 48,
             "batch_size": 32,
             "lr_range": {
-                "adam": (1e-5, 1e-1),
-                "adamw": (1e-5, 1e-1),
-                "rmsprop": (1e-5, 1e-1),
+                "adam": (1e-5, 1e0),
+                "adamw": (1e-5, 1e0),
+                "rmsprop": (1e-5, 1e0),
                 "sgd": (1e-3, 3e1),
                 "momentum": (1e-4, 3e0),
             },

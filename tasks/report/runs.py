@@ -1,0 +1,130 @@
+"""One training of the report: what is asked for, and what came of it."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from tasks import registry
+from tasks.base import Source, Splits, Task
+from tasks.loop import TaskRun
+from tasks.seeding import derive
+
+SCHEMA = pa.schema(
+    [
+        pa.field("task", pa.string()),
+        pa.field("optimizer", pa.string()),
+        pa.field("lr", pa.float64()),
+        pa.field("seed", pa.int64()),
+        pa.field("blind", pa.bool_()),
+        # one value per epoch; the first of the validation columns is the untrained network's
+        pa.field("train_loss", pa.list_(pa.float64())),
+        pa.field("val_loss", pa.list_(pa.float64())),
+        pa.field("val_metric", pa.list_(pa.float64())),
+        pa.field("seconds", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A training that the report needs.
+
+    Attributes:
+        task: registry name or path.
+        scale: of the task.
+        source: of its data.
+        optimizer: name.
+        lr: constant LR.
+        seed: decides the run.
+        epochs: of the run; it ends early where a loss is not finite.
+        blind: the network sees zeros for its inputs, and so learns what the targets alone tell: the
+            majority class, the frequency of each character, the usual mask.
+    """
+
+    task: str
+    scale: str
+    source: Source
+    optimizer: str
+    lr: float
+    seed: int
+    epochs: int
+    blind: bool = False
+
+    def path(self, out: str) -> Path:
+        """The part of this run; a change of the task's numbers or data leads to another one."""
+        key = derive(repr(self), _identity(self.task, self.scale, self.source))
+        return Path(out) / "parts" / f"{registry.short_name(self.task)}-{key:016x}.parquet"
+
+
+@functools.lru_cache(maxsize=16)
+def loaded(name: str, scale: str, source: Source) -> tuple[Task, Splits]:
+    """A task and its data, once per process."""
+    task = registry.get(name, scale)
+    return task, task.load(source)
+
+
+@functools.cache
+def _identity(name: str, scale: str, source: Source) -> str:
+    task, data = loaded(name, scale, source)
+    return f"{task!r} {data.fingerprint()}"
+
+
+def perform(asked: Asked, path: Path) -> None:
+    """Train, and write the part of the run whole or not at all."""
+    table = pa.Table.from_pylist([measured(asked)], schema=SCHEMA)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary)
+    temporary.replace(path)
+
+
+def measured(asked: Asked) -> dict[str, object]:
+    """The row of one run; seconds are CPU time of this thread, training only."""
+    task, data = loaded(asked.task, asked.scale, asked.source)
+    run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed)
+    if asked.blind:
+        run.model.register_forward_pre_hook(_blank)
+    before = run.evaluate()
+    train_loss, seconds = [], []
+    val_loss, val_metric = [before.loss], [before.metric]
+    for _ in range(asked.epochs):
+        began = time.thread_time()
+        losses = run.train(run.steps_per_epoch)
+        seconds.append(time.thread_time() - began)
+        after = run.evaluate()
+        train_loss.append(sum(losses) / len(losses))
+        val_loss.append(after.loss)
+        val_metric.append(after.metric)
+        if not (math.isfinite(after.loss) and math.isfinite(train_loss[-1])):
+            break
+    return {
+        "task": registry.short_name(asked.task),
+        "optimizer": asked.optimizer,
+        "lr": asked.lr,
+        "seed": asked.seed,
+        "blind": asked.blind,
+        "train_loss": train_loss,
+        "val_loss": val_loss,
+        "val_metric": val_metric,
+        "seconds": seconds,
+    }
+
+
+def _blank(model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+    # Times zero, not zeros: adversarial training asks for the gradient of its inputs.
+    return tuple(x * 0 if isinstance(x, Tensor) else x for x in inputs)
+
+
+def start_worker() -> None:
+    """What each process does first."""
+    torch.set_num_threads(1)
