@@ -1,8 +1,8 @@
 """Embedded scenes: lobed objects on photo crops, with exact masks, boxes and classes.
 
-An object is a closed outline whose number of lobes is its class, filled with a crop of a photo in a
-colour of its own. Scenes have clutter in front and around. The splits share no photo regions, and each draws
-its objects from a random stream of its own.
+An object is a closed outline whose number of lobes is its class, filled with a tinted photo crop. Scenes
+have clutter in front and around. The splits share no photo regions, and each draws its objects from a
+random stream of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.data.cache import cached
 from tasks.data.photos import regions
 from tasks.seeding import derive
 
-VERSION = 2
+VERSION = 3
 Array = NDArray[np.float64]
 
 
@@ -33,6 +33,7 @@ class Scenes:
         classes: kinds of objects; an object of class c has c + 2 lobes.
         objects: most objects of a scene; there is at least one.
         contrast: how much an object's colour differs from a photo's, 0 to 1.
+        tint: how much of an object's colour is its class's, 0 to 1; the rest is its own.
         noise: standard deviation of the pixel noise, in units of the full range.
         grey: one channel instead of three.
     """
@@ -43,6 +44,7 @@ class Scenes:
     classes: int
     objects: int = 1
     contrast: float = 0.6
+    tint: float = 0.0
     noise: float = 0.08
     grey: bool = False
 
@@ -80,13 +82,13 @@ def _scene(scenes: Scenes, photos: list[Array], rng: np.random.Generator) -> tup
     present = rng.integers(1, scenes.objects + 1)
     labels = np.full(scenes.objects, -1)
     for _ in range(3):  # clutter behind: discs filled like objects
-        _paint(image, _outline(size, 0, rng, radius=(0.06, 0.12)), scenes, photos, rng)
+        disc = _outline(size, 0, rng, radius=(0.06, 0.12))
+        image[disc] = _filling(scenes, int(rng.integers(scenes.classes)), photos, rng)[disc]
+    radius = (0.2, 0.32) if scenes.objects == 1 else (0.14, 0.24)
     for i in range(present):
         labels[i] = rng.integers(scenes.classes)
-        inside = _outline(
-            size, labels[i] + 2, rng, radius=(0.2, 0.32) if scenes.objects == 1 else (0.14, 0.24)
-        )
-        _paint(image, inside, scenes, photos, rng)
+        inside = _outline(size, labels[i] + 2, rng, radius=radius)
+        image[inside] = _filling(scenes, int(labels[i]), photos, rng)[inside]
         mask[inside] = labels[i] + 1
         owner[inside] = i
     if rng.random() < 0.5:  # a bar in front
@@ -125,12 +127,12 @@ def _crop(photos: list[Array], size: int, rng: np.random.Generator) -> Array:
     return jittered
 
 
-def _paint(
-    image: Array, inside: NDArray[np.bool_], scenes: Scenes, photos: list[Array], rng: np.random.Generator
-) -> None:
-    colour = rng.uniform(0, 1, 3)
-    filling = (1 - scenes.contrast) * _crop(photos, scenes.size, rng) + scenes.contrast * colour
-    image[inside] = filling[inside]
+def _filling(scenes: Scenes, label: int, photos: list[Array], rng: np.random.Generator) -> Array:
+    """A photo crop in a random colour that is drawn towards the hue of the class."""
+    hue = 2 * np.pi * (label / scenes.classes + np.arange(3) / 3)
+    colour = scenes.tint * (0.5 + 0.5 * np.cos(hue)) + (1 - scenes.tint) * rng.uniform(0, 1, 3)
+    filling: Array = (1 - scenes.contrast) * _crop(photos, scenes.size, rng) + scenes.contrast * colour
+    return filling
 
 
 def _outline(
