@@ -39,7 +39,7 @@ def load(span: int, length: int, rows: int) -> tuple[list[Sentence], list[Senten
             source = path.read_bytes()
             if not source.isascii():  # ast counts bytes, tokenize counts characters
                 continue
-            words, tags = _tagged(source.decode())
+            words, tags = tagged(source.decode())
             size = length if i else span
             ends = range(size, len(words) + 1, size)
             splits[i].extend((words[e - size : e], tags[e - size : e]) for e in ends)
@@ -50,7 +50,7 @@ def load(span: int, length: int, rows: int) -> tuple[list[Sentence], list[Senten
     return train, val, test
 
 
-def _tagged(source: str) -> Sentence:
+def tagged(source: str) -> Sentence:
     """The tokens of a module and the tag of each."""
     roles = {(line, column): (end, role) for line, column, end, role in _names(ast.parse(source))}
     words: list[str] = []

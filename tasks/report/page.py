@@ -35,8 +35,8 @@ def markdown(
         "|" + "---|" * (_HEAD.count("|") - 1),
         *(_line(v) for v in verdicts),
         "",
-        "A dead task lists the conditions that it misses. Epoch 1: its share of the gain from untrained to "
-        "best. Baseline: the better of logistic regression on pixels and the same network with blanked inputs.",
+        "A dead task lists the conditions that it misses. Epoch 1: its share of the gain from untrained "
+        "to best. Baseline: better of logistic regression on pixels and of the same network, inputs blanked.",
     ]
     if labels:
         lines += ["", "| task | optimizer | raise | keep | lower |", "|---|---|---|---|---|"]

@@ -51,10 +51,8 @@ class MovieNER(Task):
         if source.kind != "embedded":
             return self._cut(tagged.load(source), self.length)
         sizes = (self.span, self.length, self.rows)
-        key = "-".join(
-            map(str, (platform.python_version(), *sizes, self.vocabulary, self.pretrained is None))
-        )
-        return cached(f"identifiers-{key}", 1, lambda: self._cut(identifiers.load(*sizes), self.span))
+        key = ("identifiers", platform.python_version(), *sizes, self.vocabulary, self.pretrained is None)
+        return cached("-".join(map(str, key)), 1, lambda: self._cut(identifiers.load(*sizes), self.span))
 
     def _cut(self, sentences: Sequence[Sequence[tagged.Sentence]], span: int) -> Splits:
         return tagged.splits(
