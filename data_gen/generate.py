@@ -75,10 +75,18 @@ class TrialUnit:
         name = registry.short_name(self.trial.task)
         return store.part_path(self.out, name, self.trial.run_id(task, self.fingerprint))
 
-    def run(self) -> int:
+    @property
+    def ticks(self) -> int:
+        """One for each row."""
+        return self.trial.cycles
+
+    def run(self, tick: workers.Tick = lambda: None) -> int:
         """Run the trial and write its part."""
         task, data = load(self.trial.task, self.trial.scale, self.trial.source, self.device)
-        rows = list(trial.rows(self.trial, task, data, self.fingerprint, self.device))
+        rows = []
+        for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
+            rows.append(row)
+            tick()
         configuration = {"trial": asdict(self.trial), "task": asdict(task), "device": self.device}
         store.write(self.path(task), store.trial_table(rows, configuration))
         return len(rows)

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -29,6 +29,10 @@ GRACE = 5.0
 """Seconds that running units have to finish after an interrupt."""
 
 
+Tick = Callable[[], None]
+TICK = "tick"
+
+
 class Unit(Protocol):
     """A picklable piece of work whose result lies in a file when ``run`` returns."""
 
@@ -37,8 +41,13 @@ class Unit(Protocol):
         """What messages call it."""
         ...
 
-    def run(self) -> int:
-        """Do it; the number of rows made."""
+    @property
+    def ticks(self) -> int:
+        """How far the progress bar moves for it."""
+        ...
+
+    def run(self, tick: Tick) -> int:
+        """Do it, calling ``tick`` at most ``ticks`` times on the way; the number of rows made."""
         ...
 
 
@@ -81,9 +90,12 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     unit: Unit | None = None
+    ticks: int = 0
 
 
-def run_all(units: Sequence[Unit], *, workers: int, title: str, unit_name: str = "trials") -> Outcome:
+def run_all(
+    units: Sequence[Unit], *, workers: int, title: str, unit_name: str = "trials", tick_name: str = "rows"
+) -> Outcome:
     """Run all units, in the given order, in ``workers`` processes.
 
     The first interrupt lets running units finish for some seconds; what is not finished is left for
@@ -98,13 +110,23 @@ def run_all(units: Sequence[Unit], *, workers: int, title: str, unit_name: str =
         total=len(units), desc=title, unit=f" {unit_name}", disable=not sys.stderr.isatty(), smoothing=0.1
     )
 
-    def fail(unit: Unit, reason: str) -> None:
-        attempts[unit.name] = attempts.get(unit.name, 0) + 1
-        if attempts[unit.name] <= RETRIES and deadline is None:
-            queue.append(unit)
-        elif deadline is None:
-            outcome.failures[unit.name] = reason
-            bar.update()
+    def settle(worker: _Worker, unit: Unit, answer: int | str) -> None:
+        """Book the end of a unit: done, to be tried again, or failed."""
+        worker.unit = None
+        bar.update(-worker.ticks)
+        worker.ticks = 0
+        if isinstance(answer, int):
+            outcome.done += 1
+            outcome.rows += answer
+        else:
+            attempts[unit.name] = attempts.get(unit.name, 0) + 1
+            if attempts[unit.name] <= RETRIES or deadline is not None:
+                queue.append(unit)
+                return
+            outcome.failures[unit.name] = answer
+        bar.update(unit.ticks)
+        shown = {unit_name: f"{outcome.done}/{len(units)}", "failed": len(outcome.failures)}
+        bar.set_postfix(shown)
 
     try:
         while True:
@@ -114,18 +136,14 @@ def run_all(units: Sequence[Unit], *, workers: int, title: str, unit_name: str =
                 if not any(w.unit for w in pool) or (deadline and time.monotonic() > deadline):
                     break
                 for worker in _ready(pool):
-                    unit = worker.unit
-                    report = _receive(worker)
-                    if unit is None:
+                    answer = _receive(worker)
+                    if worker.unit is None:
                         continue
-                    worker.unit = None
-                    if isinstance(report, int):
-                        outcome.done += 1
-                        outcome.rows += report
+                    if answer == TICK:
+                        worker.ticks += 1
                         bar.update()
                     else:
-                        fail(unit, report)
-                    bar.set_postfix(rows=outcome.rows, failed=len(outcome.failures))
+                        settle(worker, worker.unit, answer)
                 pool = [w for w in pool if w.process.is_alive() or w.unit]
             except KeyboardInterrupt:
                 if deadline is not None:
@@ -234,16 +252,16 @@ def _serve(pipe: Connection) -> None:
         except Exception as error:  # the unit's module does not import here
             answer: int | str = _reason(error)
         else:
-            answer = _answer(unit)
+            answer = _answer(unit, lambda: pipe.send(TICK))
         try:
             pipe.send(answer)
         except OSError:
             return
 
 
-def _answer(unit: Unit) -> int | str:
+def _answer(unit: Unit, tick: Tick) -> int | str:
     try:
-        return unit.run()
+        return unit.run(tick)
     except Exception as error:
         return _reason(error)
 

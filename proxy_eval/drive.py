@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from arc.controller import Controller
 from tasks.loop import TaskRun
 
 
-def drive(run: TaskRun, controller: Controller, epochs: int) -> list[dict[str, Any]]:
-    """Train ``run`` for some epochs while the controller sets its LR.
+def drive(
+    run: TaskRun, controller: Controller, epochs: int, tick: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
+    """Train ``run`` for some epochs while the controller sets its LR; ``tick`` is called after each.
 
     Returns:
         One dictionary per epoch: ``epoch``, ``lr`` (in force during it), ``train_loss`` (mean),
@@ -35,6 +38,7 @@ def drive(run: TaskRun, controller: Controller, epochs: int) -> list[dict[str, A
                 "action": decision.action.label if decision else None,
             }
         )
+        tick()
         if not math.isfinite(evaluation.loss):
             break
     return trace

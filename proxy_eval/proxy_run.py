@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from arc.controller import Controller
-from data_gen import store
+from data_gen import store, workers
 from data_gen.generate import load
 from proxy_eval.drive import drive
 from tasks import registry
@@ -78,7 +78,12 @@ class ProxyUnit:
         """The part that this unit writes."""
         return store.part_path(self.runs, registry.short_name(self.task), self.run_id)
 
-    def run(self) -> int:
+    @property
+    def ticks(self) -> int:
+        """One for each epoch."""
+        return self.epochs
+
+    def run(self, tick: workers.Tick = lambda: None) -> int:
         """Run it and write its part."""
         task, data = load(self.task, self.scale, self.source, self.device)
         # paired: a repeat has the same weights and data order whatever the candidate and the LR
@@ -87,7 +92,7 @@ class ProxyUnit:
         controller = Controller.from_pretrained(
             self.candidate, run.optimizer, policy="paper", period=self.period
         )
-        trace = pd.DataFrame(drive(run, controller, self.epochs))
+        trace = pd.DataFrame(drive(run, controller, self.epochs, tick))
         metrics = trace["metric"].to_numpy(dtype=float)
         signed = metrics if task.higher_is_better else -metrics
         finite = signed[np.isfinite(signed)]

@@ -60,7 +60,9 @@ def select(config: SelectConfig) -> int:
     there = len(asked) - len(missing)
     print(f"{len(asked)} proxy runs asked for, {there} there, {len(missing)} to run", file=sys.stderr)
     processes = min(workers.count(config.workers, device), max(1, len(missing)))
-    outcome = workers.run_all(missing, workers=processes, title="proxy_eval", unit_name="runs")
+    outcome = workers.run_all(
+        missing, workers=processes, title="proxy_eval", unit_name="runs", tick_name="epochs"
+    )
     if code := workers.report(outcome, unit_name="runs"):
         return code
     table = pa.concat_tables(store.read(unit.path, PROXY_RUN) for unit in asked)

@@ -39,13 +39,18 @@ class CandidateUnit:
         """Where it goes."""
         return Path(self.config.out) / str(self.index)
 
-    def run(self) -> int:
+    @property
+    def ticks(self) -> int:
+        """One for each epoch."""
+        return self.config.epochs
+
+    def run(self, tick: workers.Tick = lambda: None) -> int:
         """Fit it and write its directory: network, config, card and history."""
         config = self.config
         samples = load(config.samples)
         train, held = dataset.split(samples, config.holdout, config.seed)
         seed = config.seed + self.index
-        network, history = fit(train, held, config, seed=seed, device=self.device)
+        network, history = fit(train, held, config, seed=seed, device=self.device, tick=tick)
         made = config.recipe() | {
             "candidate": self.index,
             "candidate_seed": seed,
@@ -105,7 +110,9 @@ def train(config: TrainingConfig) -> int:
     missing = [unit for unit in units if not unit.directory.exists()]
     Path(config.out).mkdir(parents=True, exist_ok=True)
     processes = min(workers.count(config.workers, device), max(1, len(missing)))
-    outcome = workers.run_all(missing, workers=processes, title="training", unit_name="candidates")
+    outcome = workers.run_all(
+        missing, workers=processes, title="training", unit_name="candidates", tick_name="epochs"
+    )
     print(table(units))
     return workers.report(outcome, unit_name="candidates")
 

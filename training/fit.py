@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,13 @@ from training.metrics import measure
 
 
 def fit(
-    train: Samples, held: Samples, config: TrainingConfig, *, seed: int, device: str = "cpu"
+    train: Samples,
+    held: Samples,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    tick: Callable[[], None] = lambda: None,
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Train one network.
 
@@ -25,6 +32,8 @@ def fit(
         train, held: training and held-out samples.
         config: the recipe.
         seed: of initial weights, order and blanking.
+        device: where to train.
+        tick: called after every epoch.
 
     Returns:
         The network after the last epoch (no earlier one is better for the task that it is made for:
@@ -52,6 +61,7 @@ def fit(
         history.append(
             {"epoch": epoch, "train_loss": losses.item() / len(train)} | evaluate(network, held, device)
         )
+        tick()
     return network.cpu().eval(), history
 
 

@@ -17,8 +17,10 @@ class Unit:
     name: str
     kind: str = "works"
     mark: str = ""
+    ticks: int = 2
 
-    def run(self) -> int:
+    def run(self, tick) -> int:
+        tick()
         if self.kind == "raises":
             raise RuntimeError("a loss that nobody expected")
         if self.kind == "refuses":
