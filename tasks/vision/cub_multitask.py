@@ -109,7 +109,7 @@ class CubMultitask(Task):
             "labels": 200,
             "classes": 2,
             "blocks": (3, 4, 6, 3),
-            "width": 84,
+            "width": 64,
             "stem": 7,
             "batch_size": 16,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
