@@ -65,11 +65,12 @@ def _listed(images: np.ndarray[Any, Any], labels: Sequence[int], path: Path) -> 
 def _svhn(path: Path) -> Listing:
     """Matlab's X (32, 32, 3, n) and y (n, 1); the digit 0 has the label 10."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(_present(path))
         images, labels = content["X"], content["y"]
-    except (KeyError, OSError, ValueError, TypeError, NotImplementedError) as error:
+    except (KeyError, OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
         raise TaskError(
             f"{path} is damaged, expected SVHN's X (32, 32, 3, n) and y (n, 1) ({error})"
         ) from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import labelled_images
+from tasks.data import augment, labelled_images
 from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
@@ -24,6 +25,7 @@ class SvhnVGG(Task):
         examples: training, validation and test images of the embedded data.
         limited: whether no more are taken of other data either.
         size: height and width of the images in pixels.
+        padding: pixels by which a training image is shifted at most, its edge reflected.
         classes: size of the head.
         stages: convolutions per stage; (2, 2, 4, 4, 4) is VGG19.
         width: channels of the first stage.
@@ -34,6 +36,7 @@ class SvhnVGG(Task):
     examples: tuple[int, int, int]
     limited: bool
     size: int
+    padding: int
     classes: int
     stages: tuple[int, ...]
     width: int
@@ -61,11 +64,17 @@ class SvhnVGG(Task):
         assert isinstance(predictions, Tensor)
         return accuracy(predictions, split["label"])
 
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Shifted images at mini scale, the same at paper scale."""
+        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
+        return {**batch, "image": shifted}
+
     scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
             "size": 12,
+            "padding": 1,
             "classes": 10,
             "stages": (1, 1, 1),
             "width": 8,
@@ -82,6 +91,7 @@ class SvhnVGG(Task):
             "examples": (8000, 1000, 1000),
             "limited": False,
             "size": 32,
+            "padding": 0,
             "classes": 10,
             "stages": (2, 2, 4, 4, 4),
             "width": 64,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import labelled_images
+from tasks.data import augment, labelled_images
 from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
@@ -24,6 +25,7 @@ class SvhnWideResNet(Task):
         examples: training, validation and test images of the embedded data.
         limited: whether no more are taken of other data either.
         size: height and width of the images in pixels.
+        padding: pixels by which a training image is shifted at most, its edge reflected.
         classes: size of the head.
         depth: layers of the network, 6 k + 4.
         widen: its widening factor.
@@ -35,6 +37,7 @@ class SvhnWideResNet(Task):
     examples: tuple[int, int, int]
     limited: bool
     size: int
+    padding: int
     classes: int
     depth: int
     widen: int
@@ -63,11 +66,17 @@ class SvhnWideResNet(Task):
         assert isinstance(predictions, Tensor)
         return accuracy(predictions, split["label"])
 
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Shifted images at mini scale, the same at paper scale."""
+        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
+        return {**batch, "image": shifted}
+
     scales: ClassVar = {
         "mini": {
             "examples": (800, 400, 400),
             "limited": True,
             "size": 12,
+            "padding": 1,
             "classes": 10,
             "depth": 10,
             "widen": 2,
@@ -85,6 +94,7 @@ class SvhnWideResNet(Task):
             "examples": (8000, 1000, 1000),
             "limited": False,
             "size": 32,
+            "padding": 0,
             "classes": 10,
             "depth": 28,
             "widen": 2,
