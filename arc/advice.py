@@ -19,7 +19,7 @@ def advise(
     lr: npt.ArrayLike,
     *,
     periods: int = MAX_PERIODS,
-    path: str | Path = weights.PRETRAINED,
+    path: str | Path | None = None,
 ) -> Decision:
     """What the network would do after this history; the most probable action, no rules around it.
 

@@ -86,8 +86,8 @@ def save(network: Network, directory: str | Path, config: dict[str, Any], card: 
         shutil.rmtree(made, ignore_errors=True)
 
 
-def load(path: str | Path = PRETRAINED) -> Network:
-    """The network of a controller directory, in evaluation mode on the CPU.
+def load(path: str | Path | None = None) -> Network:
+    """The network of a controller directory (the shipped one by default), in evaluation mode on the CPU.
 
     Raises:
         WeightsError: a file is missing, damaged, of another format or of an unknown version.
@@ -95,7 +95,7 @@ def load(path: str | Path = PRETRAINED) -> Network:
     return _network(load_arrays(path))
 
 
-def load_arrays(path: str | Path = PRETRAINED) -> Arrays:
+def load_arrays(path: str | Path | None = None) -> Arrays:
     """The weights of a controller directory as NumPy arrays (no torch needed); errors as :func:`load`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
@@ -110,7 +110,7 @@ def load_arrays(path: str | Path = PRETRAINED) -> Arrays:
     return arrays
 
 
-def read_config(path: str | Path = PRETRAINED) -> dict[str, Any]:
+def read_config(path: str | Path | None = None) -> dict[str, Any]:
     """The config.json of a controller directory, checked; errors as :func:`load`."""
     file = _file(path, CONFIG)
     try:
@@ -127,7 +127,7 @@ def read_config(path: str | Path = PRETRAINED) -> dict[str, Any]:
     return found
 
 
-def read_card(path: str | Path = PRETRAINED) -> str:
+def read_card(path: str | Path | None = None) -> str:
     """The model card of a controller directory, Markdown; errors as :func:`load`."""
     return _file(path, CARD).read_text("utf-8")
 
@@ -157,16 +157,15 @@ def _network(arrays: Arrays) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def _file(path: str | Path, name: str) -> Path:
-    file = Path(path) / name
+def _file(path: str | Path | None, name: str) -> Path:
+    folder = PRETRAINED if path is None else Path(path)
+    file = folder / name
     if file.is_file():
         return file
     remedy = (
-        "run `make demo`, or load your own with from_pretrained"
-        if Path(path) == PRETRAINED
-        else "check the path"
+        "check the path" if path is not None else "run `make demo`, or load your own with from_pretrained"
     )
-    raise WeightsError(f"no {name} in {path}, a controller directory has one; {remedy}")
+    raise WeightsError(f"no {name} in {folder}, a controller directory has one; {remedy}")
 
 
 def _check(arrays: Arrays, where: str) -> None:

@@ -1,6 +1,8 @@
 """Networks and optimizers for the controller's tests."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ import torch
 from torch import nn
 
 import arc
+from arc import weights
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is imported
 
 Answering = Callable[[arc.Action], arc.Network]
 
@@ -37,3 +42,11 @@ def answering(network: arc.Network) -> Answering:
         return network
 
     return make
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, network: arc.Network, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The seeded network in the place of the shipped controller: its directory."""
+    weights.save(network, tmp_path / "shipped", {"seed": 0}, "# A seeded network\n")
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path / "shipped")
+    return tmp_path / "shipped"

@@ -1,0 +1,1 @@
+"""Adapters for training frameworks; each module is imported only by name, with its own extra installed."""

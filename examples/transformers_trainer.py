@@ -1,0 +1,39 @@
+"""Hugging Face Trainer: python examples/transformers_trainer.py [EPOCHS]"""
+
+import sys
+import tempfile
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments, set_seed
+
+from arc.integrations.transformers import ARCCallback
+
+set_seed(0)
+tokens = torch.randint(1, 50, (600, 12))
+labels = (tokens == 7).any(1).long() + (tokens == 8).any(1).long()  # which of two words occur
+rows = [{"input_ids": t, "labels": y} for t, y in zip(tokens, labels, strict=True)]
+config = BertConfig(
+    vocab_size=50,
+    hidden_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=64,
+    num_labels=3,
+)
+arc = ARCCallback()
+with tempfile.TemporaryDirectory() as folder:
+    arguments = TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=float(sys.argv[1]) if len(sys.argv) > 1 else 30,
+        per_device_train_batch_size=25,
+        learning_rate=1e-4,
+        lr_scheduler_type="constant",  # the controller is the schedule
+        eval_strategy="epoch",
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    model = BertForSequenceClassification(config)
+    Trainer(model, arguments, train_dataset=rows[:500], eval_dataset=rows[500:], callbacks=[arc]).train()
+print("\n".join(f"epoch {d.epoch}: LR {d.lr_after[0]:.2e}, {d.reason}" for d in arc.controller.decisions))
