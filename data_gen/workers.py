@@ -6,49 +6,25 @@ fresh process, at most twice, then reported with its reason while the others go 
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import os
-import signal
 import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from data_gen.processes import TICK, Tick, Unit, Worker, feed, ready, receive
 from tasks.errors import InputError
+
+__all__ = ["Outcome", "Tick", "Unit", "count", "report", "resolve_device", "run_all"]
 
 RETRIES = 2
 GRACE = 5.0
 """Seconds that running units have to finish after an interrupt."""
-
-
-Tick = Callable[[], None]
-TICK = "tick"
-
-
-class Unit(Protocol):
-    """A picklable piece of work whose result lies in a file when ``run`` returns."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        ...
-
-    @property
-    def ticks(self) -> int:
-        """How far the progress bar moves for it."""
-        ...
-
-    def run(self, tick: Tick) -> int:
-        """Do it, calling ``tick`` at most ``ticks`` times on the way; the number of rows made."""
-        ...
 
 
 @dataclass
@@ -85,14 +61,6 @@ def resolve_device(device: str) -> str:
     raise InputError(f"got device={device}, this machine has cpu{', cuda' * torch.cuda.is_available()}")
 
 
-@dataclass
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
-    unit: Unit | None = None
-    ticks: int = 0
-
-
 def run_all(
     units: Sequence[Unit], *, workers: int, title: str, unit_name: str = "trials", tick_name: str = "rows"
 ) -> Outcome:
@@ -104,13 +72,13 @@ def run_all(
     outcome = Outcome()
     queue = deque(units)
     attempts: dict[str, int] = {}
-    pool: list[_Worker] = []
+    pool: list[Worker] = []
     deadline: float | None = None
     bar = tqdm(
         total=len(units), desc=title, unit=f" {unit_name}", disable=not sys.stderr.isatty(), smoothing=0.1
     )
 
-    def settle(worker: _Worker, unit: Unit, answer: int | str) -> None:
+    def settle(worker: Worker, unit: Unit, answer: int | str) -> None:
         """Book the end of a unit: done, to be tried again, or failed."""
         worker.unit = None
         bar.update(-worker.ticks)
@@ -132,11 +100,11 @@ def run_all(
         while True:
             try:
                 if deadline is None:
-                    _feed(pool, queue, workers)
+                    feed(pool, queue, workers)
                 if not any(w.unit for w in pool) or (deadline and time.monotonic() > deadline):
                     break
-                for worker in _ready(pool):
-                    answer = _receive(worker)
+                for worker in ready(pool):
+                    answer = receive(worker)
                     if worker.unit is None:
                         continue
                     if answer == TICK:
@@ -175,99 +143,3 @@ def report(outcome: Outcome, *, unit_name: str = "trials", stream: Any = None) -
             file=stream or sys.stderr,
         )
     return 1 if outcome.failures else 0
-
-
-def _feed(pool: list[_Worker], queue: deque[Unit], workers: int) -> None:
-    """Give every idle worker a unit, starting workers as long as there is work for them."""
-    for worker in pool:
-        if worker.unit is None and queue and worker.process.is_alive():
-            _send(worker, queue)
-    while queue and len(pool) < workers:
-        ours, theirs = mp.Pipe()
-        # spawn: a fork would copy torch's threads and the pipes of the other workers
-        process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
-        with _one_thread():
-            process.start()
-        theirs.close()
-        pool.append(_Worker(process, ours))
-        _send(pool[-1], queue)
-
-
-def _send(worker: _Worker, queue: deque[Unit]) -> None:
-    unit = queue.popleft()
-    try:
-        worker.pipe.send(unit)
-        worker.unit = unit
-    except (BrokenPipeError, OSError):  # died while idle: _ready() will see it
-        queue.appendleft(unit)
-
-
-def _ready(pool: list[_Worker]) -> list[_Worker]:
-    handles: list[Any] = [w.pipe for w in pool] + [w.process.sentinel for w in pool]
-    signalled = set(wait(handles, timeout=0.5))
-    return [w for w in pool if w.pipe in signalled or w.process.sentinel in signalled]
-
-
-def _receive(worker: _Worker) -> int | str:
-    """The worker's answer: rows made, or why the unit failed."""
-    try:
-        if worker.pipe.poll():
-            answer: int | str = worker.pipe.recv()
-            return answer
-    except (EOFError, OSError):
-        pass
-    worker.process.join()
-    code = worker.process.exitcode or 0
-    if code < 0:
-        return f"the worker was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -9)
-    return f"the worker ended with exit code {code}"
-
-
-class _one_thread:
-    """Environment of a worker: thread pools read it when their library is loaded."""
-
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-    def __enter__(self) -> None:
-        self.before = {name: os.environ.get(name) for name in self.names}
-        os.environ.update(dict.fromkeys(self.names, "1"))
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self.before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _serve(pipe: Connection) -> None:
-    """The worker's life: a unit in, an answer out, until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    torch.set_num_threads(1)
-    while True:
-        try:
-            unit: Unit = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        except Exception as error:  # the unit's module does not import here
-            answer: int | str = _reason(error)
-        else:
-            answer = _answer(unit, lambda: pipe.send(TICK))
-        try:
-            pipe.send(answer)
-        except OSError:
-            return
-
-
-def _answer(unit: Unit, tick: Tick) -> int | str:
-    try:
-        return unit.run(tick)
-    except Exception as error:
-        return _reason(error)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, InputError):
-        return str(error)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"

@@ -58,7 +58,7 @@ def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
 
 def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, capsys):
     monkeypatch.setattr(workers, "GRACE", 0.5)
-    receive = workers._ready
+    receive = workers.ready
     calls = []
 
     def interrupted(pool):
@@ -67,7 +67,7 @@ def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, ca
             raise KeyboardInterrupt
         return receive(pool)
 
-    monkeypatch.setattr(workers, "_ready", interrupted)
+    monkeypatch.setattr(workers, "ready", interrupted)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         workers.run_all([Unit("a", "sleeps"), Unit("b")], workers=1, title="test")

@@ -1,0 +1,146 @@
+"""Worker processes: started with one torch thread each, given one unit at a time, and listened to."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+import torch
+
+from tasks.errors import InputError
+
+Tick = Callable[[], None]
+TICK = "tick"
+
+
+class Unit(Protocol):
+    """A picklable piece of work whose result lies in a file when ``run`` returns."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def ticks(self) -> int:
+        """How far the progress bar moves for it."""
+        ...
+
+    def run(self, tick: Tick) -> int:
+        """Do it, calling ``tick`` at most ``ticks`` times on the way; the number of rows made."""
+        ...
+
+
+@dataclass
+class Worker:
+    """A process, our end of its pipe, its unit and how often that has ticked."""
+
+    process: BaseProcess
+    pipe: Connection
+    unit: Unit | None = None
+    ticks: int = 0
+
+
+def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
+    """Give every idle worker a unit, starting workers as long as there is work for them."""
+    for worker in pool:
+        if worker.unit is None and queue and worker.process.is_alive():
+            _send(worker, queue)
+    while queue and len(pool) < workers:
+        ours, theirs = mp.Pipe()
+        # spawn: a fork would copy torch's threads and the pipes of the other workers
+        process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
+        with _OneThread():
+            process.start()
+        theirs.close()
+        pool.append(Worker(process, ours))
+        _send(pool[-1], queue)
+
+
+def _send(worker: Worker, queue: deque[Unit]) -> None:
+    unit = queue.popleft()
+    try:
+        worker.pipe.send(unit)
+        worker.unit = unit
+    except (BrokenPipeError, OSError):  # died while idle: ready() will see it
+        queue.appendleft(unit)
+
+
+def ready(pool: list[Worker]) -> list[Worker]:
+    """The workers that said something or died, within half a second."""
+    handles: list[Any] = [w.pipe for w in pool] + [w.process.sentinel for w in pool]
+    signalled = set(wait(handles, timeout=0.5))
+    return [w for w in pool if w.pipe in signalled or w.process.sentinel in signalled]
+
+
+def receive(worker: Worker) -> int | str:
+    """The worker's answer: rows made, or why the unit failed."""
+    try:
+        if worker.pipe.poll():
+            answer: int | str = worker.pipe.recv()
+            return answer
+    except (EOFError, OSError):
+        pass
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    if code < 0:
+        return f"the worker was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -9)
+    return f"the worker ended with exit code {code}"
+
+
+class _OneThread:
+    """Environment of a worker: thread pools read it when their library is loaded."""
+
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+    def __enter__(self) -> None:
+        self.before = {name: os.environ.get(name) for name in self.names}
+        os.environ.update(dict.fromkeys(self.names, "1"))
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(pipe: Connection) -> None:
+    """The worker's life: a unit in, an answer out, until the parent closes the pipe or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    torch.set_num_threads(1)
+    while True:
+        try:
+            unit: Unit = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        except Exception as error:  # the unit's module does not import here
+            answer: int | str = _reason(error)
+        else:
+            answer = _answer(unit, lambda: pipe.send(TICK))
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+
+
+def _answer(unit: Unit, tick: Tick) -> int | str:
+    try:
+        return unit.run(tick)
+    except Exception as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
