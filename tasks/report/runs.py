@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,5 +127,6 @@ def _blank(model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
 
 
 def start_worker() -> None:
-    """What each process does first."""
+    """What each process does first; an interrupt is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

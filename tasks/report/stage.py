@@ -91,21 +91,29 @@ def report(config: ReportConfig) -> int:
 
 def grid(config: ReportConfig, name: str) -> list[Asked]:
     """The runs over the LRs, and the blind ones of the majority baseline."""
-    asked = Asked(
-        task=name,
-        scale=config.scale,
-        source=config.source(name),
-        optimizer="adam",
-        lr=0.0,
-        seed=config.seed,
-        epochs=config.epochs,
-    )
-    ranges = loaded(name, config.scale, asked.source)[0].lr_range
-    runs = [replace(asked, lr=float(lr), blind=True) for lr in np.geomspace(*ranges["adam"], 7)[2:6]]
+    source = config.source(name)
+    ranges = loaded(name, config.scale, source)[0].lr_range
+    runs = []
     for optimizer in config.optimizers:
+        if optimizer not in ranges:
+            raise TaskError(f"{name} has no LR range for {optimizer}, only for {', '.join(ranges)}")
+        asked = Asked(
+            task=name,
+            scale=config.scale,
+            source=source,
+            optimizer=optimizer,
+            lr=0.0,
+            seed=config.seed,
+            epochs=config.epochs,
+        )
+        # What the targets alone tell is soon learned: the middle of the range will do.
+        if optimizer == config.optimizers[0]:
+            runs += [
+                replace(asked, lr=float(lr), blind=True) for lr in np.geomspace(*ranges[optimizer], 7)[2:6]
+            ]
         for lr in np.geomspace(*ranges[optimizer], config.lrs):
             seeds = range(config.seed, config.seed + config.seeds)
-            runs += [replace(asked, optimizer=optimizer, lr=float(lr), seed=seed) for seed in seeds]
+            runs += [replace(asked, lr=float(lr), seed=seed) for seed in seeds]
     return runs
 
 
@@ -114,10 +122,11 @@ def longer(config: ReportConfig, name: str) -> list[Asked]:
     if registry.task_class(name).higher_is_better:
         return []
     found = {optimizer: _judged(config, name, optimizer) for optimizer in config.optimizers}
-    asked = grid(config, name)[0]
+    epochs = config.epochs * config.ceiling
     return [
-        replace(asked, optimizer=k, lr=v.best_lr, epochs=config.epochs * config.ceiling, blind=False)
-        for k, v in found.items()
+        replace(asked, epochs=epochs)
+        for asked in grid(config, name)
+        if not asked.blind and asked.seed == config.seed and asked.lr == found[asked.optimizer].best_lr
     ]
 
 
@@ -160,16 +169,21 @@ def _row(asked: Asked, out: str) -> dict[str, Any]:
 def _perform(asked: Sequence[Asked], config: ReportConfig, processes: int) -> None:
     missing = [(a, a.path(config.out)) for a in asked]
     missing = [(a, path) for a, path in missing if not path.exists()]
-    if not missing:
+    bar = tqdm(total=len(missing), desc="runs", smoothing=0.1, disable=not sys.stderr.isatty())
+    if processes == 1 or len(missing) < 2:
+        for a, path in missing:
+            perform(a, path)
+            bar.update()
+        bar.close()
         return
     # spawn: a fork would copy torch's threads
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=start_worker) as pool:
+    with bar, ProcessPoolExecutor(processes, mp_context=context, initializer=start_worker) as pool:
         futures = [pool.submit(perform, a, path) for a, path in missing]
         try:
-            finished = as_completed(futures)
-            for future in tqdm(finished, total=len(futures), desc="runs", disable=not sys.stderr.isatty()):
+            for future in as_completed(futures):
                 future.result()
+                bar.update()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
