@@ -74,9 +74,8 @@ def run_all(
     attempts: dict[str, int] = {}
     pool: list[Worker] = []
     deadline: float | None = None
-    bar = tqdm(
-        total=len(units), desc=title, unit=f" {unit_name}", disable=not sys.stderr.isatty(), smoothing=0.1
-    )
+    total = sum(unit.ticks for unit in units)
+    bar = tqdm(total=total, desc=title, unit=f" {tick_name}", disable=not sys.stderr.isatty(), smoothing=0.1)
 
     def settle(worker: Worker, unit: Unit, answer: int | str) -> None:
         """Book the end of a unit: done, to be tried again, or failed."""
