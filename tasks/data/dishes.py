@@ -18,7 +18,7 @@ from tasks.data import photos
 from tasks.data.cache import cached
 from tasks.seeding import derive
 
-_VERSION = 1
+_VERSION = 2
 Uniform = Callable[..., Tensor]
 CLASSES = ("stripes", "spots", "checks", "rings", "wedges", "lattice", "spiral", "waves", "cloud", "grain")
 
@@ -43,7 +43,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
     plate = torch.sigmoid((uniform(0.75, 1.0, 1, 1) - torch.hypot(x, y)) * size / 2)[:, None]
     pattern = _pattern(x, y, labels, uniform, size, generator)[:, None]
     dark = uniform(0.0, 0.5, 3, 1, 1)
-    light = dark + uniform(0.2, 0.5, 3, 1, 1)
+    light = dark + uniform(0.25, 0.6, 3, 1, 1)
     swapped = uniform(0, 1, 1, 1, 1) < 0.5
     pattern = torch.where(swapped, 1 - pattern, pattern)
     food = pattern * light + (1 - pattern) * dark

@@ -16,7 +16,7 @@ from tasks.data import photos
 from tasks.data.cache import cached
 from tasks.seeding import derive
 
-_VERSION = 1
+_VERSION = 2
 CLASSES = (
     "ring",
     "crescent",

@@ -86,11 +86,11 @@ class SvhnECC(Task):
             "width": 8,
             "batch_size": 32,
             "lr_range": {
-                "adam": (1e-5, 1e-1),
-                "adamw": (1e-5, 1e-1),
-                "rmsprop": (1e-5, 1e-1),
-                "sgd": (1e-3, 1e1),
-                "momentum": (1e-4, 1e0),
+                "adam": (1e-5, 1e0),
+                "adamw": (1e-5, 1e0),
+                "rmsprop": (1e-5, 1e0),
+                "sgd": (1e-3, 3e1),
+                "momentum": (1e-4, 3e0),
             },
         },
         "paper": {
