@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from arc import weights
 from arc.controller import Controller
+from arc.integrations.build import build
 
 try:
     import keras
@@ -77,8 +77,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 "compile the model with a number, for example keras.optimizers.Adam(1e-3)"
             )
         if self.controller is None:
-            settings = {"network": weights.load(self._path), **self._settings}
-            self.controller = Controller(_Optimizer(optimizer), **settings)  # type: ignore[arg-type]
+            self.controller = build(_Optimizer(optimizer), self._path, self._settings)  # type: ignore[arg-type]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras restarts its running mean."""

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from arc import weights
 from arc.controller import Controller
+from arc.integrations.build import build
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -32,7 +32,7 @@ class ARCCallback(Callback):
         on: ``epoch`` calls the controller at the end of every training epoch (with the validation loss, if
             one was measured in it), ``validation`` at the end of every validation.
         optimizer: index of the optimizer that is driven, where there are several.
-        settings: those of :class:`arc.Controller`; with ``rollback`` the model is added.
+        settings: those of :class:`arc.Controller`; scheduler and model are added.
 
     The trainer's checkpoints hold the controller's state; schedulers of the module are scaled along.
     """
@@ -69,10 +69,7 @@ class ARCCallback(Callback):
             index = 0
         driven = trainer.optimizers[index]
         schedulers = [c.scheduler for c in trainer.lr_scheduler_configs if c.scheduler.optimizer is driven]
-        settings = {"network": weights.load(self._path), "scheduler": schedulers, **self._settings}
-        if settings.get("rollback"):
-            settings.setdefault("model", pl_module)
-        self.controller = Controller(driven, **settings)
+        self.controller = build(driven, self._path, self._settings, scheduler=schedulers, model=pl_module)
         self._steps = trainer.global_step
         if self._loaded is not None:
             self.controller.load_state_dict(self._loaded["controller"])

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arc import weights
 from arc.controller import Controller
+from arc.integrations.build import build
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -38,7 +38,7 @@ class ARCCallback(TrainerCallback):
         monitor: the evaluation's loss.
         resume_from: the checkpoint folder that a resumed training starts from; by default
             ``<output_dir>/checkpoint-<step>``.
-        settings: those of :class:`arc.Controller`; with ``rollback`` the model is added.
+        settings: those of :class:`arc.Controller`; scheduler and model are added.
     """
 
     def __init__(
@@ -65,14 +65,13 @@ class ARCCallback(TrainerCallback):
         """Build the controller on the trainer's optimizer and scheduler."""
         optimizer, model = kwargs["optimizer"], kwargs["model"]
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
-        settings = {
-            "network": weights.load(self._path),
-            "scheduler": kwargs["lr_scheduler"],
-            **self._settings,
-        }
-        if settings.get("rollback"):
-            settings.setdefault("model", model)
-        self.controller = Controller(optimizer, **settings)
+        self.controller = build(
+            optimizer,
+            self._path,
+            self._settings,
+            scheduler=kwargs["lr_scheduler"],
+            model=model,
+        )
         self._recorded = False
         if state.global_step:
             self._resume(args, state)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import arc
+from arc.policy import PolicyName
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 
@@ -55,7 +56,8 @@ def test_decisions_go_on_after_a_bad_loss(answering: Answering) -> None:
 
 
 def test_an_exploded_loss_lowers_and_the_paper_does_not_care(answering: Answering) -> None:
-    for policy, expected in (("default", 0.1 * 0.618**3), ("paper", 0.1)):
+    expectations: dict[PolicyName, float] = {"default": 0.1 * 0.618**3, "paper": 0.1}
+    for policy, expected in expectations.items():
         sgd = optimizer(0.1)
         controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), policy=policy, period=3)
         epoch(controller, [2.3, 2.0, 1.5])  # threshold: 1.5 + 10 * 0.8

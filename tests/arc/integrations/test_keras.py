@@ -1,0 +1,67 @@
+"""The Keras callback on a real ``fit`` (torch backend)."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import arc
+from arc.integrations.keras import ARCCallback
+from tests.arc.conftest import Answering
+
+INPUTS = np.random.default_rng(0).normal(size=(72, 4)).astype("float32")
+TARGETS = INPUTS.sum(1, keepdims=True)
+
+
+def _fit(callback: Any, lr: Any = 0.01, **settings: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(lr), "mse")
+    arguments = {"epochs": 4, "batch_size": 16, "verbose": 0, "shuffle": False, **settings}
+    model.fit(INPUTS, TARGETS, callbacks=callback, **arguments)
+    return model
+
+
+def _lr(model: Any) -> float:
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate.value))
+
+
+def test_the_lr_of_fit_is_driven(answering: Answering) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
+    model = _fit([callback], validation_data=(INPUTS, TARGETS))
+    assert _lr(model) == pytest.approx(0.01 * 1.618**2)
+    assert callback.controller is not None
+    log = callback.controller._log
+    assert [entry.epoch for entry in log] == [1, 2, 3, 4]
+    assert all(entry.val_loss is not None and entry.val_loss < entry.train_loss for entry in log)
+
+
+def test_the_losses_are_those_of_the_batches(network: arc.Network) -> None:
+    """An LR near 0 leaves the weights: every batch's loss can be computed afterwards."""
+    callback = ARCCallback(network=network, period=9)
+    model = _fit([callback], lr=1e-9, epochs=1, batch_size=18)
+    errors = (model.predict(INPUTS, verbose=0) - TARGETS) ** 2
+    expected = [errors[i : i + 18].mean() for i in range(0, 72, 18)]
+    assert callback.controller is not None
+    assert callback.controller._decider.history.losses.values() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_schedule_is_refused(network: arc.Network) -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    with pytest.raises(ValueError, match="got learning_rate=CosineDecay, which would overwrite"):
+        _fit([ARCCallback(network=network)], lr=schedule)
+
+
+@pytest.mark.parametrize("setting", [{"rollback": True}, {"lr0": "auto"}])
+def test_what_needs_torch_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"got {next(iter(setting))}="):
+        ARCCallback(**setting)
+
+
+def test_a_second_fit_goes_on(network: arc.Network) -> None:
+    callback = ARCCallback(network=network, period=3)
+    model = _fit([callback], epochs=2)
+    model.fit(INPUTS, TARGETS, callbacks=[callback], epochs=1, verbose=0)
+    assert callback.controller is not None
+    assert [d.epoch for d in callback.controller.decisions] == [3]

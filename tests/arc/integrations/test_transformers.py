@@ -1,0 +1,158 @@
+"""The Hugging Face callback on a real ``Trainer``."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+import arc
+from arc.integrations.transformers import STATE_FILE, ARCCallback
+from tests.arc.conftest import Answering
+
+ROWS = [
+    {"inputs": row, "labels": row.sum(0, keepdim=True)}
+    for row in torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+]
+
+
+class Regression(PreTrainedModel):
+    """Learns the sum of four numbers."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self) -> None:
+        super().__init__(PretrainedConfig())
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = nn.Linear(4, 1)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """The constructor's stay."""
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
+        outputs = self.net(inputs)
+        loss = None if labels is None else (outputs - labels).square().mean()
+        return SequenceClassifierOutput(loss=loss, logits=outputs)
+
+
+class OwnLoss(Trainer):
+    """Computes the loss outside the model."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        outputs = model(inputs=inputs["inputs"])
+        loss = (outputs.logits - inputs["labels"]).square().mean()
+        return (loss, {"logits": outputs.logits}) if return_outputs else loss
+
+
+def _train(
+    folder: Path,
+    callback: ARCCallback,
+    *,
+    resume: bool = False,
+    kind: type[Trainer] = Trainer,
+    **settings: Any,
+) -> Trainer:
+    arguments = TrainingArguments(
+        **{
+            "output_dir": str(folder),
+            "num_train_epochs": 4,
+            "per_device_train_batch_size": 16,
+            "learning_rate": 0.01,
+            "optim": "sgd",
+            "lr_scheduler_type": "constant",
+            "eval_strategy": "epoch",
+            "save_strategy": "no",
+            "logging_strategy": "no",
+            "report_to": [],
+            "disable_tqdm": True,
+            "use_cpu": True,
+            **settings,
+        }
+    )
+    trainer = kind(Regression(), arguments, train_dataset=ROWS, eval_dataset=ROWS, callbacks=[callback])
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def _lr(trainer: Trainer) -> float:
+    assert trainer.optimizer is not None
+    return float(trainer.optimizer.param_groups[0]["lr"])
+
+
+def _log(callback: ARCCallback) -> list[Any]:
+    assert callback.controller is not None
+    return callback.controller._log
+
+
+def test_the_constant_schedule_does_not_overwrite_the_lr(answering: Answering, tmp_path: Path) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
+    trainer = _train(tmp_path, callback)
+    assert _lr(trainer) == pytest.approx(0.01 * 1.618**4)
+    assert [entry.epoch for entry in _log(callback)] == [1, 2, 3, 4]
+    assert all(entry.val_loss < entry.train_loss for entry in _log(callback))
+
+
+def test_a_linear_schedule_is_scaled(answering: Answering, tmp_path: Path) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
+    _train(tmp_path, callback, lr_scheduler_type="linear", warmup_steps=4)
+    expected = [0.01, 0.01 * 1.618 * 2 / 3, 0.01 * 1.618**2 / 3, 0.0]  # 4 steps up, 12 down, an epoch has 4
+    assert [e.lr for e in _log(callback)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("settings", [{"eval_strategy": "steps", "eval_steps": 2}, {"eval_strategy": "no"}])
+def test_it_is_called_per_evaluation_or_else_per_epoch(
+    network: arc.Network, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    callback = ARCCallback(network=network)
+    _train(tmp_path, callback, **settings)
+    evaluates = settings["eval_strategy"] == "steps"
+    assert len(_log(callback)) == (8 if evaluates else 4)
+    assert all((entry.val_loss is not None) == evaluates for entry in _log(callback))
+
+
+def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network, tmp_path: Path) -> None:
+    callback = ARCCallback(network=network, period=9)
+    _train(tmp_path, callback, gradient_accumulation_steps=2)
+    assert callback.controller is not None
+    assert len(callback.controller._decider.history.losses) == 4 * 2
+
+
+def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_path: Path) -> None:
+    callback = ARCCallback(network=network, period=9)
+    _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
+    assert callback.controller is not None
+    assert len(callback.controller._decider.history.losses) == 4 * 4
+
+
+def test_evaluations_around_the_training_are_ignored(network: arc.Network, tmp_path: Path) -> None:
+    callback = ARCCallback(network=network)
+    trainer = _train(tmp_path, callback, eval_on_start=True)
+    trainer.evaluate()
+    assert len(_log(callback)) == 4
+
+
+def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) -> None:
+    whole = ARCCallback(network=network, period=3)
+    lr = _lr(_train(tmp_path / "whole", whole, num_train_epochs=7))
+    folder = tmp_path / "half"
+    _train(folder, ARCCallback(network=network, period=3), save_strategy="epoch", num_train_epochs=4)
+    assert (folder / "checkpoint-16" / STATE_FILE).is_file()
+    rest = ARCCallback(network=network, period=3)
+    trainer = _train(folder, rest, save_strategy="epoch", num_train_epochs=7, resume=True)
+    assert _lr(trainer) == pytest.approx(lr)
+    assert whole.controller is not None and rest.controller is not None
+    assert rest.controller.decisions == whole.controller.decisions
+
+
+def test_a_checkpoint_without_the_controllers_state_is_told(network: arc.Network, tmp_path: Path) -> None:
+    _train(tmp_path, ARCCallback(network=network), save_strategy="epoch", num_train_epochs=2)
+    (tmp_path / "checkpoint-8" / STATE_FILE).unlink()
+    with pytest.warns(UserWarning, match="the controller starts afresh"):
+        _train(tmp_path, ARCCallback(network=network), save_strategy="epoch", resume=True)
