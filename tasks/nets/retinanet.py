@@ -27,8 +27,8 @@ class RetinaNet(nn.Module):
         blocks: of each stage of the ResNet.
         width: channels of its stem; the pyramid has four times as many.
         stem: kernel of its first convolution.
-        first: the first map of the ResNet (0 is its stem) that the pyramid uses; all later ones follow.
-        extra: coarser levels on top of them.
+        levels: the first map of the ResNet (0 is its stem) that the pyramid uses, all later ones following,
+            and the number of coarser levels on top of them.
         tower: convolutions of each head before its output.
     """
 
@@ -39,12 +39,12 @@ class RetinaNet(nn.Module):
         blocks: Sequence[int] = (3, 4, 6, 3),
         width: int = 64,
         stem: int = 7,
-        first: int = 2,
-        extra: int = 2,
+        levels: tuple[int, int] = (2, 2),
         tower: int = 4,
     ) -> None:
         super().__init__()
         self.encoder = ResNet(blocks=blocks, width=width, stem=stem)
+        first, extra = levels
         self.first, self.classes = first, classes
         inner = 4 * width
         used = self.encoder.widths[first:]

@@ -29,8 +29,7 @@ class CocoRetinaNet(Task):
         blocks: of each stage of the ResNet; (3, 4, 6, 3) is ResNet-50.
         width: channels of its stem; a fourth of the pyramid's.
         stem: kernel of its first convolution.
-        first: the finest map of the ResNet in the pyramid.
-        extra: levels of the pyramid beyond the ResNet's.
+        levels: the finest map of the ResNet in the pyramid, and how many levels are put on top of it.
         tower: convolutions of each head before its output.
     """
 
@@ -45,8 +44,7 @@ class CocoRetinaNet(Task):
     blocks: tuple[int, ...]
     width: int
     stem: int
-    first: int
-    extra: int
+    levels: tuple[int, int]
     tower: int
 
     def load(self, source: Source) -> Splits:
@@ -63,8 +61,7 @@ class CocoRetinaNet(Task):
             blocks=self.blocks,
             width=self.width,
             stem=self.stem,
-            first=self.first,
-            extra=self.extra,
+            levels=self.levels,
             tower=self.tower,
         )
 
@@ -96,14 +93,11 @@ class CocoRetinaNet(Task):
             "blocks": (1, 1),
             "width": 4,
             "stem": 3,
-            "first": 1,
-            "extra": 0,
+            "levels": (1, 0),
             "tower": 1,
             "batch_size": 16,
             "lr_range": {
-                "adam": (1e-5, 1e-1),
-                "adamw": (1e-5, 1e-1),
-                "rmsprop": (1e-5, 1e-1),
+                **dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e-1)),
                 "sgd": (1e-4, 1e0),
                 "momentum": (1e-5, 1e-1),
             },
@@ -118,8 +112,7 @@ class CocoRetinaNet(Task):
             "blocks": (3, 4, 6, 3),
             "width": 64,
             "stem": 7,
-            "first": 2,
-            "extra": 2,
+            "levels": (2, 2),
             "tower": 4,
             "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-3, 1e-2)),
