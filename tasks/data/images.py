@@ -14,7 +14,8 @@ def standardised(
     """Images as a network takes them: uint8 (n, 3, h, w) -> float32 with ``mean`` and ``deviation`` removed.
 
     The defaults map [0, 255] to [-1, 1]. The channels are last in memory, which is faster on CPUs;
-    convolutions pass the order on.
+    convolutions pass the order on. (Strided 1 x 1 convolutions of fewer than eight channels must be
+    avoided behind it: oneDNN's write past their buffers, seen with torch 2.13.)
     """
     shift = images.new_tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)
     scale = images.new_tensor(deviation, dtype=torch.float32).view(1, 3, 1, 1)
