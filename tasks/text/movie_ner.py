@@ -97,7 +97,7 @@ class MovieNER(Task):
             "types": 12,
             "length": 16,
             "span": 96,
-            "rows": 384,
+            "rows": 288,
             "hidden": 16,
             "layers": 2,
             "pretrained": None,

@@ -79,10 +79,10 @@ class ShakespeareGRU(Task):
         "mini": {
             "vocabulary": 48,
             "length": 20,
-            "span": 120,
-            "rows": 512,
-            "embedding": 16,
-            "hidden": 48,
+            "span": 200,
+            "rows": 384,
+            "embedding": 12,
+            "hidden": 64,
             "batch_size": 32,
             "lr_range": {
                 "adam": (1e-5, 1e0),
