@@ -44,7 +44,7 @@ def draw(log: Sequence[Logged], decisions: Sequence[Decision], path: str | Path 
     for action, (marker, color) in MARKS.items():
         made = [d for d in decisions if d.action is action]
         lrs = [next((lr for lr in d.lr_after if lr > 0), 0.0) for d in made]
-        above.plot([d.epoch for d in made], lrs, marker, color=color, label=action.label)
+        above.plot([d.epoch + 0.5 for d in made], lrs, marker, color=color, label=action.label)
     above.set(yscale="log", ylabel="learning rate")
     above.legend()
     below.plot(epochs, [entry.train_loss for entry in log], label="training loss")

@@ -27,7 +27,7 @@ def reason(
         span: how long it was ("9 epochs").
         probabilities: of raise, keep, lower.
         action: what was decided.
-        note: a rule's words, if one had a say.
+        note: a rule's words, if one had a say; there is one where the action is not the most probable.
     """
     rows = window[-PERIOD_LENGTH * len(history) :]
     train = f"training loss {_trend(rows[:, 0])}"
@@ -35,7 +35,11 @@ def reason(
         seen = f"validation loss {_trend(rows[:, 1])} over {span}, {train}"
     else:
         seen = f"{train} over {span}"
-    return f"{seen}: {action.label}, p={probabilities[action]:.2f}" + (f" ({note})" if note else "")
+    first = max(Action, key=lambda a: probabilities[a])
+    choice = f"{first.label}, p={probabilities[first]:.2f}"
+    if action is not first:
+        return f"{seen}: {action.label} ({note}; the network said {choice})"
+    return f"{seen}: {choice}" + (f" ({note})" if note else "")
 
 
 def _trend(scores: Window) -> str:

@@ -1,0 +1,99 @@
+"""``python -m arc replay|info|try``: the controller on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PLOT_HINT = "no figure: pip install arc-lr[plot]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 2 and one line on standard error for what cannot be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m arc", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="replay|info|try")
+
+    replay = commands.add_parser("replay", help="what the controller would have done on a saved log")
+    replay.add_argument("log", help="CSV, JSONL, trainer_state.json, TensorBoard event file, or their folder")
+    replay.add_argument("--period", type=int, default=3, help="calls (epochs) per decision, default 3")
+    replay.add_argument("--policy", default="default", help="default or paper, default: default")
+    replay.add_argument("--train-loss", help="name of the training loss in the log")
+    replay.add_argument("--val-loss", help="name of the validation loss in the log")
+    replay.add_argument("--lr-name", help="name of the LR in the log")
+    replay.add_argument("--lr", type=float, help="the run's LR, if the log has none")
+    replay.set_defaults(command=_replay)
+
+    info = commands.add_parser("info", help="the model card of a controller")
+    info.add_argument("path", nargs="?", help="a controller directory, default: the shipped one")
+    info.set_defaults(command=_info)
+
+    trial = commands.add_parser("try", help="the controller against a constant LR, in under a minute")
+    trial.add_argument("--lr", type=float, default=1e-5, help="initial LR of both, default 1e-5")
+    trial.add_argument("--epochs", type=int, default=30, help="epochs of each run, default 30")
+    trial.set_defaults(command=_try)
+
+    for command, figure in ((replay, "replay.png"), (trial, "try.png")):
+        command.add_argument("--controller", help="a controller directory, default: the shipped one")
+        command.add_argument("--figure", type=Path, default=Path(figure), help=f"default {figure}")
+    return parser
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from arc import logs
+    from arc.replay import replay, table
+
+    calls = logs.calls(
+        logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
+    )
+    controller = replay(
+        calls, path=options.controller, period=options.period, policy=options.policy, lr=options.lr
+    )
+    print(table(controller.decisions))
+    print(f"{len(calls)} calls, {len(controller.decisions)} decisions")
+    try:
+        controller.plot(options.figure)
+        print(f"figure: {options.figure}")
+    except ImportError:
+        print(PLOT_HINT)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from arc import weights
+
+    weights.read_config(options.path)
+    print(weights.read_card(options.path))
+
+
+def _try(options: argparse.Namespace) -> None:
+    from importlib.util import find_spec
+
+    from arc.try_out import compare
+
+    if options.epochs < 1:
+        raise ValueError(f"got --epochs {options.epochs}, need at least 1")
+    drawable = find_spec("matplotlib") is not None
+    compare(
+        lr=options.lr,
+        epochs=options.epochs,
+        path=options.controller,
+        figure=options.figure if drawable else None,
+        say=lambda line: print(line, flush=True),
+    )
+    if not drawable:
+        print(PLOT_HINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What the controller would have done: decisions on a saved log, without touching a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from arc import logs, weights
+from arc.controller import Controller
+from arc.decision import Decision
+from arc.policy import Policy, PolicyName
+
+
+class _Logged:
+    """In the place of an optimizer: its LR is the log's."""
+
+    def __init__(self, lr: float) -> None:
+        self.param_groups = [{"lr": lr}]
+
+
+def replay(
+    calls: Sequence[logs.Call],
+    *,
+    path: str | Path | None = None,
+    period: int = 3,
+    policy: Policy | PolicyName = "default",
+    lr: float | None = None,
+) -> Controller:
+    """A controller in mode ``advise`` that has seen the whole log; ask it for ``decisions`` and ``plot()``.
+
+    Args:
+        calls: as :func:`arc.logs.calls` cuts them from a log.
+        path: a controller directory; the shipped controller by default.
+        period: calls from one decision to the next.
+        policy: as for :class:`arc.Controller`.
+        lr: the LR of the run, where the log has none.
+
+    Raises:
+        LogError: an empty log, or one without an LR.
+    """
+    if not calls:
+        raise logs.LogError("the log has no training loss before its first validation loss or epoch end")
+    lrs = [call.lr if call.lr is not None else lr for call in calls]
+    if None in lrs:
+        raise logs.LogError("the log has no LR: give the run's with --lr 0.001, or its name with --lr-name")
+    optimizer: Any = _Logged(next(value for value in lrs if value))
+    controller = Controller(
+        optimizer, network=weights.load(path), period=period, policy=policy, mode="advise"
+    )
+    for call, value in zip(calls, lrs, strict=True):
+        optimizer.param_groups[0]["lr"] = value
+        for loss in call.train_loss:
+            controller.record(loss)
+        controller.step(call.val_loss)
+    return controller
+
+
+def table(decisions: Sequence[Decision]) -> str:
+    """The decisions, one a line."""
+    lines = [
+        f"{'call':>5} {'LR':>9} {'action':<6} {'raise':>5} {'keep':>5} {'lower':>5} {'new LR':>9}  reason"
+    ]
+    for d in decisions:
+        shares = " ".join(f"{p:5.2f}" for p in d.probabilities)
+        before, after = d.lr_before[0], d.lr_after[0]
+        lines.append(f"{d.epoch:>5} {before:9.2e} {d.action.label:<6} {shares} {after:9.2e}  {d.reason}")
+    return "\n".join(lines)

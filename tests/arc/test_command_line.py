@@ -1,0 +1,56 @@
+"""``python -m arc``: replay, info, try."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arc.__main__ import main
+
+pytestmark = pytest.mark.usefixtures("shipped")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_replay_prints_a_table_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"loss": 1.0 / (i + 1), "val_loss": 1.0 / (i + 1), "lr": 0.1} for i in range(9)]
+    Path("run.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert main(["replay", "run.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert "9 calls, 3 decisions" in out and "validation loss falling over 3 epochs" in out
+    assert Path("replay.png").stat().st_size > 1000
+
+
+def test_info_prints_the_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    assert capsys.readouterr().out.startswith("# A seeded network")
+
+
+def test_try_trains_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", "--epochs", "4", "--figure", "picture.png"]) == 0
+    out = capsys.readouterr().out
+    assert "8 of 8 epochs" in out and "validation loss: constant LR" in out
+    assert Path("picture.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["replay", "none.csv"], "no file none.csv"),
+        (["info", "nowhere"], "no config.json in nowhere"),
+        (["try", "--epochs", "0"], "got --epochs 0"),
+        (["try", "--lr", "-1", "--epochs", "1"], "learning rate: -1"),
+        (["replay", "run.csv", "--period", "0"], "got period=0"),
+        (["replay", "run.csv", "--policy", "best"], "got policy='best'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("run.csv").write_text("train_loss,val_loss,lr\n1.0,1.0,0.1\n")
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and error.count("\n") == 1
