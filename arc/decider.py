@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from arc import lrs, words
@@ -45,18 +46,25 @@ class Decider:
         """
         self.epoch += 1
         losses = self.history.losses
-        report = Report(
-            epoch=self.epoch,
-            lr=lrs.reference(self._steering.read()),
-            records=records,
-            kept=len(losses),
-            val_loss=val_loss,
-        )
-        if report.kept:
+        lr, kept = lrs.reference(self._steering.read()), len(losses)
+        report = Report(epoch=self.epoch, lr=lr, records=records, kept=kept, val_loss=val_loss)
+        if kept:
             mean, low, high, first = losses.end_call()
-            report = replace(report, mean=mean, low=low, high=high, first=first, stride=losses.stride)
-            if self._ends_period:
-                report = replace(report, losses=tuple(losses.values()), moved=self._recovery.moved())
+            ends = self._ends_period
+            report = Report(
+                epoch=self.epoch,
+                lr=lr,
+                records=records,
+                kept=kept,
+                val_loss=val_loss,
+                mean=mean,
+                low=low,
+                high=high,
+                first=first,
+                moved=self._recovery.moved() if ends else math.nan,
+                stride=losses.stride,
+                losses=losses.values() if ends else np.empty(0),
+            )
         report = over_ranks(report)
         if not report.records:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")

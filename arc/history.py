@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from arc.features import MAX_PERIODS, Period
-from arc.loss_buffer import LossBuffer
+from arc.loss_buffer import LossBuffer, Values
 
 
-@dataclass(kw_only=True)
-class _Stored:
-    """A finished period: every ``stride``-th training loss, one LR for each call."""
+@dataclass(frozen=True, kw_only=True)
+class _Finished:
+    """A finished period; its training losses are those of every ``stride``-th step, its LRs one a call."""
 
-    train_loss: list[float]
+    period: Period
     stride: int
-    val_loss: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
+
+    def at(self, stride: int) -> Period:
+        """The period with the losses of every ``stride``-th step, a multiple of its own stride."""
+        if stride == self.stride:
+            return self.period
+        thinned = np.asarray(self.period.train_loss)[:: stride // self.stride]
+        return Period(train_loss=thinned, val_loss=self.period.val_loss, lr=self.period.lr)
 
 
 class History:
@@ -28,7 +34,7 @@ class History:
         self.losses = LossBuffer()
         self._val_loss: list[float] = []
         self._lr: list[float] = []
-        self._finished: deque[_Stored] = deque(maxlen=MAX_PERIODS)
+        self._finished: deque[_Finished] = deque(maxlen=MAX_PERIODS)
 
     def end_call(self, val_loss: float | None, lr: float) -> None:
         """Add what one call of ``step()`` brings: a validation loss, if any, and the LR in force."""
@@ -36,16 +42,15 @@ class History:
             self._val_loss.append(val_loss)
         self._lr.append(lr)
 
-    def end_period(self, train_loss: Sequence[float], stride: int) -> list[Period]:
+    def end_period(self, train_loss: Values, stride: int) -> list[Period]:
         """Finish the period in progress; the window that ends with it, oldest first.
 
         Args:
             train_loss: of every ``stride``-th step of the period (of all ranks, where there are several).
             stride: a power of 2.
         """
-        self._finished.append(
-            _Stored(train_loss=list(train_loss), stride=stride, val_loss=self._val_loss, lr=self._lr)
-        )
+        period = Period(train_loss=train_loss, val_loss=self._val_loss, lr=self._lr)
+        self._finished.append(_Finished(period=period, stride=stride))
         self.drop_period()
         return self.window()
 
@@ -62,10 +67,7 @@ class History:
     def window(self) -> list[Period]:
         """The finished periods. Their losses are thinned to one stride, so that a step keeps its weight."""
         stride = max((p.stride for p in self._finished), default=1)
-        return [
-            Period(train_loss=p.train_loss[:: stride // p.stride], val_loss=p.val_loss or None, lr=p.lr)
-            for p in self._finished
-        ]
+        return [p.at(stride) for p in self._finished]
 
     @property
     def calls(self) -> int:
@@ -75,11 +77,12 @@ class History:
     @property
     def window_calls(self) -> int:
         """Calls of ``step()`` that the window covers."""
-        return sum(len(p.lr) for p in self._finished)
+        return sum(np.size(p.period.lr) for p in self._finished)
 
     def last_val_losses(self) -> list[float | None]:
         """The last validation loss of each finished period, oldest first; None where there was none."""
-        return [p.val_loss[-1] if p.val_loss else None for p in self._finished]
+        values = [p.period.val_loss for p in self._finished]
+        return [None if v is None else float(np.asarray(v)[-1]) for v in values]
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
@@ -87,11 +90,22 @@ class History:
             "losses": self.losses.state_dict(),
             "val_loss": list(self._val_loss),
             "lr": list(self._lr),
-            "finished": [asdict(p) for p in self._finished],
+            "finished": [
+                {
+                    "stride": p.stride,
+                    "train_loss": np.asarray(p.period.train_loss).tolist(),
+                    "val_loss": None if p.period.val_loss is None else np.asarray(p.period.val_loss).tolist(),
+                    "lr": np.asarray(p.period.lr).tolist(),
+                }
+                for p in self._finished
+            ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self.losses.load_state_dict(state["losses"])
         self._val_loss, self._lr = list(state["val_loss"]), list(state["lr"])
-        self._finished = deque((_Stored(**p) for p in state["finished"]), maxlen=MAX_PERIODS)
+        self._finished.clear()
+        for saved in state["finished"]:
+            period = Period(train_loss=saved["train_loss"], val_loss=saved["val_loss"], lr=saved["lr"])
+            self._finished.append(_Finished(period=period, stride=int(saved["stride"])))

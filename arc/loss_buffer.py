@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from arc.numbers import number
 CAPACITY: Final = 1024
 """Losses kept per period."""
 
+Values = npt.NDArray[np.float64]
 Loss = float | int | np.number[Any] | Tensor
 
 
@@ -121,17 +123,16 @@ class LossBuffer:
         ends = torch.stack([part.mean() + 0.0 * self._dropped, low, high, part[0]]).tolist()
         return ends[0], ends[1], ends[2], ends[3]
 
-    def values(self) -> list[float]:
-        """The kept losses of the period, oldest first; one transfer."""
+    def values(self) -> Values:
+        """The kept losses of the period, oldest first, float64; one transfer."""
         if self._device_values is None:
-            return list(self._values)
-        kept: list[float] = self._device_values[: self._count].tolist()
-        return kept
+            return np.array(self._values)
+        return self._device_values[: self._count].cpu().numpy().astype(np.float64)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
         return {
-            "values": self.values(),
+            "values": self.values().tolist(),
             "stride": self.stride,
             "seen": self._seen,
             "call_start": self._call_start,
