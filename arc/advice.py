@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def advise(
         TypeError: values that are not numbers.
         WeightsError: no usable controller at ``path``.
     """
-    if isinstance(periods, bool) or periods not in range(1, MAX_PERIODS + 1):
+    if isinstance(periods, bool) or not isinstance(periods, int) or not 1 <= periods <= MAX_PERIODS:
         raise ValueError(f"got periods={periods!r}, need an integer from 1 to {MAX_PERIODS}")
     whole = Period(train_loss=np.asarray(train_loss), val_loss=val_loss, lr=np.asarray(lr))  # checks values
     train, lrs = np.asarray(whole.train_loss), np.asarray(whole.lr)
@@ -58,12 +59,13 @@ def advise(
     probabilities = numpy_network.probabilities(weights.load_arrays(path), window)
     action = max(Action, key=lambda a: probabilities[a])
     before = float(lrs[-1])
+    after = before * action.multiplier
     span = f"{periods} period{'s' if periods > 1 else ''}"
     return Decision(
         action=action,
         probabilities=probabilities,
         lr_before=(before,),
-        lr_after=(before * action.multiplier,),
+        lr_after=(after if 0 < after < math.inf else before,),
         epoch=len(val),
         reason=words.reason(history, window, span, probabilities, action),
     )

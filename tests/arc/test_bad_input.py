@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import arc
+from arc import weights
 from tests.arc.helpers import optimizer
 
 many = settings(max_examples=150, deadline=None, derandomize=True)
@@ -137,3 +138,40 @@ def test_what_is_no_optimizer_is_refused(made: Any) -> None:
 def test_what_is_no_network_is_refused(network: Any) -> None:
     with pytest.raises(TypeError, match=r"need an arc\.Network"):
         arc.Controller(optimizer(0.1), network=network)
+
+
+@many
+@given(anything, anything, anything, anything)
+def test_any_arrays_are_advised_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, train_loss: Any, val_loss: Any, lr: Any, periods: Any
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "advised"
+    if not path.exists():
+        weights.save(NETWORK, path, {}, "card")
+    try:
+        decision = arc.advise(train_loss, val_loss, lr, periods=periods, path=path)
+    except (TypeError, ValueError) as error:
+        assert len(str(error)) > 10
+        return
+    assert 0 < decision.lr_after[0] < math.inf
+
+
+@many
+@given(st.sampled_from(["acceleration", "undo", "min_confidence", "anneal"]), anything)
+def test_any_rule_is_used_or_shown(name: str, value: Any) -> None:
+    try:
+        arc.Policy(**{name: value})
+    except ValueError as error:
+        assert f"got {name}=" in str(error)
+
+
+@many
+@given(st.binary(max_size=200))
+def test_any_bytes_are_no_controller(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "controller"
+    weights.save(NETWORK, path, {}, "card")
+    for name in ("config.json", "model.safetensors"):
+        (path / name).write_bytes(content)
+        with pytest.raises(weights.WeightsError, match=name):
+            weights.load(path)
+        weights.save(NETWORK, path, {}, "card")
