@@ -1,0 +1,69 @@
+"""A task added as one file is found, generated, labelled, trained on and tried, with no other edit."""
+
+import shutil
+
+import pandas as pd
+
+import arc
+from data_gen import generate, label
+from data_gen.generate import GenerateConfig
+from data_gen.label import LabelConfig
+from proxy_eval import select
+from proxy_eval.select import SelectConfig
+from tasks import cli
+from tests.arc.helpers import optimizer
+from tests.conftest import TINY
+from training import candidates
+from training.config import TrainingConfig
+
+
+def test_from_a_task_file_to_a_controller(tmp_path, capsys):
+    task = tmp_path / "largest_number.py"
+    shutil.copy(TINY, task)
+    trials, samples = f"{tmp_path}/trials", f"{tmp_path}/samples"
+    found, controller = f"{tmp_path}/candidates", f"{tmp_path}/controller"
+
+    stages = [
+        (
+            "data_gen",
+            GenerateConfig,
+            generate.generate,
+            [f"task={task}", "runs=4", "cycles=4", "max_period=2", "optimizers=[adam,sgd]", f"out={trials}"],
+        ),
+        ("data_gen.label", LabelConfig, label.label, [f"trials={trials}", f"out={samples}"]),
+        (
+            "training",
+            TrainingConfig,
+            candidates.train,
+            [f"samples={samples}", f"out={found}", "candidates=1", "epochs=2"],
+        ),
+        (
+            "proxy_eval",
+            SelectConfig,
+            select.select,
+            [
+                f"candidates={found}",
+                f"out={controller}",
+                f"runs={tmp_path}/proxy",
+                f"task={task}",
+                "lr0=[1e-2]",
+                "repeats=1",
+                "epochs=4",
+                "period=1",
+            ],
+        ),
+    ]
+    for stage, schema, run, overrides in stages:
+        shared = ["workers=1"] if stage != "data_gen.label" else []
+        assert cli.main(stage, schema, run, [*overrides, *shared]) == 0, stage
+
+    assert "largest_number" in capsys.readouterr().out
+    labelled = pd.concat(
+        pd.read_parquet(p, partitioning=None) for p in (tmp_path / "samples").rglob("*.parquet")
+    )
+    assert set(labelled["task"]) == {"largest_number"}
+    assert len(labelled) == 16
+    steered = arc.Controller.from_pretrained(controller, optimizer(0.1), period=1)
+    for _ in range(3):
+        steered.record(1.0)
+        assert steered.step(val_loss=1.0).action in arc.Action
