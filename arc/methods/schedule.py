@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from arc.methods.method import Method, State
+from arc.methods.method import Method, State, require
 from arc.methods.run import Run
 
-SchedulerFactory = Callable[[torch.optim.Optimizer, int, int], LRScheduler]
-"""``(optimizer, total steps, steps per epoch)`` to a scheduler."""
+SchedulerFactory = Callable[[torch.optim.Optimizer, int, int], Any]
+"""``(optimizer, total steps, steps per epoch)`` to a scheduler of torch, or one that is used like it."""
 
 
 @dataclass(kw_only=True)
@@ -38,6 +37,7 @@ class Schedule(Method):
     Attributes:
         scheduler: called once, when the run begins or is resumed.
         per_epoch: step the scheduler at each epoch's end.
+        watches: give the validation loss to ``scheduler.step`` (``ReduceLROnPlateau``); per epoch only.
 
     Example:
         >>> from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -46,10 +46,12 @@ class Schedule(Method):
 
     scheduler: SchedulerFactory
     per_epoch: bool = False
+    watches: bool = False
     state: State = field(default_factory=State, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._live: LRScheduler | None = None
+        require(self.per_epoch or not self.watches, "watches", self.watches, "per_epoch=True with it")
+        self._live: Any = None
         self._saved: dict[str, Any] | None = None
 
     def start(self, run: Run) -> None:
@@ -71,18 +73,18 @@ class Schedule(Method):
         if not self.per_epoch or self.progress(run) >= 1:
             return
         scheduler = self._scheduler(run)
-        if isinstance(scheduler, ReduceLROnPlateau):
+        if self.watches:
             loss = run.validate()
             scheduler.step(loss if math.isfinite(loss) else math.inf)
         else:
             scheduler.step()
 
-    def _scheduler(self, run: Run) -> LRScheduler:
+    def _scheduler(self, run: Run) -> Any:
         if self._live is None:  # resumed: building a scheduler changes the LR, so put it back
             groups = [{k: v for k, v in g.items() if k != "params"} for g in run.optimizer.param_groups]
             self.start(run)
-            assert self._live is not None
-            self._live.load_state_dict(copy.deepcopy(self._saved or {}))
+            live: Any = self._live
+            live.load_state_dict(copy.deepcopy(self._saved or {}))
             for group, values in zip(run.optimizer.param_groups, groups, strict=True):
                 group.update(values)
         return self._live

@@ -23,6 +23,11 @@ from arc.methods.torch_run import LossFunction, TorchRun, refuse_one_pass, sampl
 
 STEPS: Final = 20
 """Training steps of one trial (section 2)."""
+UNTRAINED_FACTOR: Final = 1e-9
+"""The untrained loss is that of a trial at so small a part of the lowest LR that no parameter moves: after
+as many steps, because BatchNorm's statistics do move and shift the whole curve (section 3.2.2 takes "a
+learning rate of 0")."""
+
 Selection = Literal["midpoint", "half", "steepest"]
 
 
@@ -33,7 +38,7 @@ class Suggestion(Points):
     Attributes:
         lr: the selected LR.
         curve: validation loss by LR, ascending; not finite where the trial diverged.
-        untrained: the validation loss before any step.
+        untrained: the validation loss of a trial that moves no parameter.
         cost: what the search used.
     """
 
@@ -93,7 +98,6 @@ def search(
     require(steps >= 1, "steps", steps, "an integer >= 1")
     before = replace(run.cost)
     start = run.snapshot()
-    untrained = run.validate()
 
     def trial(lr: float) -> float:
         run.restore(start)
@@ -102,6 +106,7 @@ def search(
         return run.validate() if np.isfinite(losses).all() else math.inf
 
     try:
+        untrained = trial(UNTRAINED_FACTOR * lr_range[0])
         curve = refine(trial, untrained, lr_range=lr_range, threshold=threshold)
     finally:
         run.restore(start)

@@ -35,6 +35,7 @@ SCHEDULES: dict[str, Callable[[], Method]] = {
     "plateau": lambda: Schedule(
         scheduler=lambda o, *_: torch_schedulers.ReduceLROnPlateau(o, patience=0, threshold=0.5),
         per_epoch=True,
+        watches=True,
     ),
 }
 
@@ -87,6 +88,11 @@ def test_drive_refuses_another_length_and_another_methods_state() -> None:
         next(method.drive(run, 24))
     with pytest.raises(ValueError, match="got the state of 'Constant'"):
         SCHEDULES["cosine"]().load_state_dict({**method.state_dict(), "scheduler": {}})
+
+
+def test_a_scheduler_that_watches_the_loss_is_stepped_per_epoch() -> None:
+    with pytest.raises(ValueError, match="got watches=True, need per_epoch=True with it"):
+        Schedule(scheduler=lambda o, *_: torch_schedulers.ReduceLROnPlateau(o), watches=True)
 
 
 def test_a_method_may_begin_in_the_middle_of_a_run() -> None:

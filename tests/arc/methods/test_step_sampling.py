@@ -122,9 +122,9 @@ def test_suggest_leaves_everything_as_it_was_and_counts_its_cost(optimizer: str)
         assert torch.equal(value, after["model"][name]), name
     assert str(before["optimizer"]) == str(after["optimizer"])
     assert found.min_lr <= found.midpoint == found.lr <= found.max_lr
-    trials = len(found.curve)
+    trials = len(found.curve) + 1  # one of them at an LR that moves nothing
     assert found.cost.steps == found.cost.backwards == 5 * trials
-    assert found.cost.forwards == 5 * trials + trials + 1
+    assert found.cost.forwards == 5 * trials + trials
     assert found.cost.snapshots == 1
     assert found.cost.snapshot_bytes > 0
 
@@ -139,7 +139,15 @@ def test_the_search_is_deterministic_and_its_lr_trains() -> None:
     assert lrs == pytest.approx([first.lr] * 3)
     assert run.validate() < start
     assert run.step_count == 24
-    assert run.cost.steps == 24 + 20 * len(first.curve)
+    assert run.cost.steps == 24 + 20 * (len(first.curve) + 1)
+
+
+def test_the_untrained_loss_has_batch_norm_statistics_of_its_own() -> None:
+    """Moving statistics alone change the loss: at LRs that train nothing the curve must lie at 1."""
+    found = search(classifier("sgd"))
+    lowest = next(iter(found.curve.values()))
+    assert lowest == pytest.approx(found.untrained, rel=1e-5)
+    assert abs(classifier("sgd").validate() - found.untrained) > 1e-3
 
 
 def test_parameter_groups_keep_their_ratio() -> None:

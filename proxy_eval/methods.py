@@ -1,0 +1,225 @@
+"""The registry of everything that can drive a run: name to factory, imported on use.
+
+A factory takes the run at its initial LR and the number of steps, and returns a
+:class:`arc.methods.method.Method`; one that replaces the optimizer does so before it returns. To resume,
+make the method anew, then ``load_state_dict``, ``run.restore`` and ``drive``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arc.methods.method import Method
+from arc.methods.run import Run
+from proxy_eval import schedules
+
+Factory = Callable[..., Method]
+
+AUTOLRS_RANGE = (1e-5, 10.0)
+"""What AutoLRS searches: its user chooses the range, and has no reason to know better than this."""
+
+
+class MethodError(ValueError):
+    """No such method, or one that was not given what it needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One method of the comparison.
+
+    Attributes:
+        make: ``(run, steps, **options)`` to the method.
+        title: for tables.
+        needs_lr0: whether the initial LR matters; others run once per seed.
+        options: keyword arguments that ``make`` requires.
+        packages: what must be installed beyond the pipeline.
+    """
+
+    make: Factory
+    title: str
+    needs_lr0: bool = True
+    options: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+def epochs(run: Run, steps: int) -> int:
+    """Whole epochs in ``steps``, at least 1."""
+    return max(1, steps // run.steps_per_epoch)
+
+
+def _arc(run: Run, steps: int, *, anneal: bool = False, policy: str = "default") -> Method:
+    from arc.controller import Controller
+    from arc.methods.controlled import Controlled
+
+    def controller(run: Run, epochs: int) -> Controller:
+        total = {"total_epochs": epochs} if anneal else {}
+        return Controller(run.optimizer, policy=policy, **total)  # type: ignore[arg-type]
+
+    return Controlled(controller=controller)
+
+
+def _arc_weights(run: Run, steps: int, *, weights: str) -> Method:
+    from arc import weights as files
+    from arc.controller import Controller
+    from arc.methods.controlled import Controlled
+
+    path = Path(weights)
+    network = files.import_keras(path) if path.suffix == ".h5" else files.load(path)
+    return Controlled(controller=lambda run, _: Controller(run.optimizer, network=network, policy="paper"))
+
+
+def _arc_random(run: Run, steps: int, **options: Any) -> Method:
+    from proxy_eval.others import RandomActions
+
+    return RandomActions(**options)
+
+
+def _searched(then: Factory) -> Factory:
+    def make(run: Run, steps: int) -> Method:
+        from arc.methods.step_sampling import StepSampling
+
+        return StepSampling(then=then(run, steps))
+
+    return make
+
+
+def _autolr(run: Run, steps: int, *, scaled: bool = False) -> Method:
+    from arc.methods.autolr import AutoLR
+
+    ratio = steps / 78_200  # CIFAR-10, 200 epochs of 391 steps (section 3.2)
+    return AutoLR(superbatch=max(2, round(100 * ratio))) if scaled else AutoLR()
+
+
+def _autolrs(run: Run, steps: int, *, scaled: bool = False) -> Method:
+    from arc.methods.autolrs import AutoLRS
+
+    low, high = AUTOLRS_RANGE
+    if not scaled:
+        return AutoLRS(min_lr=low, max_lr=high)
+    ratio = steps / 100_000  # the order of its Transformer run; stages long enough to be forecast
+    stage = max(60, round(1000 * ratio))
+    return AutoLRS(min_lr=low, max_lr=high, stage=stage, max_stage=8 * stage)
+
+
+def _autodrop(run: Run, steps: int, *, scaled: bool = False) -> Method:
+    from arc.methods.autodrop import AutoDrop
+
+    ratio = epochs(run, steps) / 200  # its CIFAR runs (table 1)
+    return AutoDrop(delay=max(1, round(20 * ratio))) if scaled else AutoDrop()
+
+
+def _line_search(run: Run, steps: int) -> Method:
+    from arc.methods.line_search import LineSearch
+
+    return LineSearch()
+
+
+def _one_cycle(run: Run, steps: int) -> Method:
+    from arc.methods.range_test import OneCycle
+
+    return OneCycle()
+
+
+def _schedule_free(run: Run, steps: int) -> Method:
+    from proxy_eval.others import schedule_free
+
+    return schedule_free(run)
+
+
+def _prodigy(run: Run, steps: int, *, cosine: bool = False) -> Method:
+    from proxy_eval.others import prodigy
+
+    prodigy(run)
+    return schedules.cosine(run, steps) if cosine else schedules.constant(run, steps)
+
+
+def _d_adaptation(run: Run, steps: int) -> Method:
+    from proxy_eval.others import d_adaptation
+
+    d_adaptation(run)
+    return schedules.constant(run, steps)
+
+
+def _with(make: Factory, **options: Any) -> Factory:
+    return lambda run, steps, **more: make(run, steps, **options, **more)
+
+
+METHODS: dict[str, Entry] = {
+    "arc": Entry(make=_arc, title="ARC"),
+    "arc_anneal": Entry(make=_with(_arc, anneal=True), title="ARC, annealed"),
+    "arc_auto": Entry(make=_searched(_arc), title="ARC, lr0=auto", needs_lr0=False),
+    "arc_auto_anneal": Entry(
+        make=_searched(_with(_arc, anneal=True)), title="ARC, lr0=auto, annealed", needs_lr0=False
+    ),
+    "arc_paper": Entry(make=_with(_arc, policy="paper"), title="ARC, the paper's policy"),
+    "arc_published": Entry(make=_arc_weights, title="ARC, published weights", options=("weights",)),
+    "arc_random": Entry(make=_arc_random, title="ARC, random actions"),
+    "constant": Entry(make=schedules.constant, title="constant"),
+    "cosine": Entry(make=schedules.cosine, title="cosine"),
+    "cyclic_cosine": Entry(make=schedules.cyclic_cosine, title="cyclic cosine"),
+    "exponential": Entry(make=schedules.exponential, title="exponential"),
+    "linear": Entry(make=schedules.linear, title="linear"),
+    "warmup_cosine": Entry(make=schedules.warmup_cosine, title="warm-up + cosine"),
+    "warmup_stable_decay": Entry(make=schedules.warmup_stable_decay, title="warm-up-stable-decay"),
+    "trapezoid": Entry(make=schedules.trapezoid, title="trapezoid"),
+    "plateau": Entry(make=schedules.plateau, title="ReduceLROnPlateau"),
+    "greedy": Entry(make=schedules.greedy, title="GreedyLR, defaults"),
+    "greedy_sane": Entry(make=_with(schedules.greedy, sane=True), title="GreedyLR, sane bounds"),
+    "one_cycle": Entry(make=_one_cycle, title="one-cycle, range test", needs_lr0=False),
+    "line_search": Entry(make=_line_search, title="SLS", needs_lr0=False),
+    "autolr": Entry(make=_autolr, title="AutoLR"),
+    "autolr_scaled": Entry(make=_with(_autolr, scaled=True), title="AutoLR, scaled"),
+    "autolrs": Entry(make=_autolrs, title="AutoLRS", needs_lr0=False),
+    "autolrs_scaled": Entry(make=_with(_autolrs, scaled=True), title="AutoLRS, scaled", needs_lr0=False),
+    "autodrop": Entry(make=_autodrop, title="AutoDrop"),
+    "autodrop_scaled": Entry(make=_with(_autodrop, scaled=True), title="AutoDrop, scaled"),
+    "sampled_constant": Entry(
+        make=_searched(schedules.constant), title="step sampling + constant", needs_lr0=False
+    ),
+    "sampled_cosine": Entry(
+        make=_searched(schedules.cosine), title="step sampling + cosine", needs_lr0=False
+    ),
+    "schedule_free": Entry(make=_schedule_free, title="Schedule-Free", packages=("schedulefree",)),
+    "prodigy": Entry(make=_prodigy, title="Prodigy", needs_lr0=False, packages=("prodigyopt",)),
+    "prodigy_cosine": Entry(
+        make=_with(_prodigy, cosine=True),
+        title="Prodigy + cosine",
+        needs_lr0=False,
+        packages=("prodigyopt",),
+    ),
+    "d_adaptation": Entry(
+        make=_d_adaptation, title="D-Adaptation", needs_lr0=False, packages=("dadaptation",)
+    ),
+}
+
+
+def get(name: str) -> Entry:
+    """The entry called ``name``; MethodError lists near misses."""
+    if name in METHODS:
+        return METHODS[name]
+    near = difflib.get_close_matches(name, METHODS, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(METHODS)}"
+    raise MethodError(f"no method {name!r}; {hint}")
+
+
+def make(name: str, run: Run, steps: int, **options: Any) -> Method:
+    """The method called ``name`` for a run of ``steps`` steps.
+
+    Raises:
+        MethodError: an unknown name, or a required option that is missing.
+        ImportError: a package of others is not installed; the message names the pip command.
+    """
+    entry = get(name)
+    for option in entry.options:
+        if option not in options:
+            raise MethodError(f"method {name} needs {option}=")
+    try:
+        return entry.make(run, steps, **options)
+    except ModuleNotFoundError as error:
+        if error.name in entry.packages:
+            raise ImportError(f"method {name} needs {error.name}: pip install {error.name}") from error
+        raise
