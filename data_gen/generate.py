@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data_gen import store, trial, workers
+from data_gen import store, trial
 from data_gen.trial import Trial
-from tasks import optimizers, registry
-from tasks.base import Source, Splits, Task
+from tasks import optimizers, registry, workers
+from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
 
 
@@ -51,10 +51,6 @@ class GenerateConfig:
                 f"got lr_range={list(bounds)}, need [lowest, highest] with 0 < lowest <= highest"
             )
 
-    def source(self, task: str) -> Source:
-        """Where the data of ``task`` comes from."""
-        return source(self.data, self.data_dir, task)
-
 
 @dataclass(frozen=True)
 class TrialUnit:
@@ -92,14 +88,6 @@ class TrialUnit:
         return len(rows)
 
 
-def source(data: str, data_dir: Any, task: str) -> Source:
-    """A task's source from the keys ``data`` and ``data_dir`` (a directory, or one for each task)."""
-    path = data_dir.get(registry.short_name(task)) if isinstance(data_dir, dict) else data_dir
-    if isinstance(data_dir, dict) and path is None and data == "local":
-        raise InputError(f"data_dir has no entry for {task}, only for {', '.join(data_dir)}")
-    return Source(kind=data, path=path if data == "local" else None)  # type: ignore[arg-type]
-
-
 @functools.lru_cache(maxsize=16)
 def load(task: str, scale: str, source: Source, device: str) -> tuple[Task, Splits]:
     """A task and its data on ``device``, once per process."""
@@ -117,14 +105,14 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 "leave it out, or say force=true"
             )
     device = workers.resolve_device(config.device)
-    loaded = {n: load(n, config.scale, config.source(n), device) for n in names}
+    loaded = {n: load(n, config.scale, source_of(config.data, config.data_dir, n), device) for n in names}
     fingerprints = {n: splits.fingerprint() for n, (_, splits) in loaded.items()}
     for index in range(config.runs):
         for name in names:
             asked = Trial(
                 task=name,
                 scale=config.scale,
-                source=config.source(name),
+                source=source_of(config.data, config.data_dir, name),
                 index=index,
                 seed=config.seed,
                 optimizers=tuple(config.optimizers),

@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from arc.controller import Controller
-from data_gen import store, workers
+from data_gen import store
 from data_gen.generate import load
 from proxy_eval.drive import drive
-from tasks import registry
+from tasks import registry, workers
 from tasks.base import Source
 from tasks.loop import TaskRun
 from tasks.seeding import derive

@@ -15,11 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from arc import weights
-from data_gen import store, workers
-from data_gen.generate import load, source
+from data_gen import store
+from data_gen.generate import load
 from proxy_eval.proxy_run import PROXY_RUN, ProxyUnit
 from proxy_eval.ranking import card, ranking, ranking_table
-from tasks import optimizers, registry
+from tasks import optimizers, registry, workers
+from tasks.base import source_of
 from tasks.errors import InputError
 
 
@@ -94,7 +95,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
     if not found:
         raise InputError(f"no candidates in {config.candidates!r}; fit some with python -m training")
     names = registry.resolve(config.task)
-    sources = {name: source(config.data, config.data_dir, name) for name in names}
+    sources = {name: source_of(config.data, config.data_dir, name) for name in names}
     prints = {n: load(n, config.scale, sources[n], device)[1].fingerprint() for n in names}
     return [
         ProxyUnit(

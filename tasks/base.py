@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
@@ -66,6 +67,19 @@ class Source:
             raise TaskError(f"got data={self.kind!r}, need embedded, local or hub")
         if self.kind == "local" and not self.path:
             raise TaskError("data=local needs data_dir=<directory of the data set>")
+
+
+def short_name(name: str) -> str:
+    """The name under which a task's results are filed: a path's stem, else the name itself."""
+    return Path(name).stem if name.endswith(".py") else name
+
+
+def source_of(data: str, data_dir: Any, task: str) -> Source:
+    """A task's source from the keys ``data`` and ``data_dir`` (a directory, or one for each task)."""
+    path = data_dir.get(short_name(task)) if isinstance(data_dir, dict) else data_dir
+    if isinstance(data_dir, dict) and path is None and data == "local":
+        raise TaskError(f"data_dir has no entry for {task}, only for {', '.join(data_dir)}")
+    return Source(kind=data, path=path if data == "local" else None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

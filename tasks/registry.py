@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from tasks.base import Role, Task, TaskError
+from tasks.base import Role, Task, TaskError, short_name
+
+__all__ = ["FAMILIES", "get", "names", "resolve", "short_name", "task_class"]
 
 FAMILIES = ("vision", "text", "other")
 
@@ -35,11 +37,6 @@ def task_class(name: str) -> type[Task]:
 def get(name: str, scale: str = "mini") -> Task:
     """The task ``name`` with the numbers of ``scale``; TaskError lists near misses."""
     return task_class(name).at(scale)
-
-
-def short_name(name: str) -> str:
-    """The name under which a task's trials are filed: a path's stem, else the name itself."""
-    return Path(name).stem if name.endswith(".py") else name
 
 
 def resolve(selection: str | Sequence[str]) -> list[str]:

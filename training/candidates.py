@@ -13,7 +13,8 @@ import pandas as pd
 
 from arc import weights
 from arc.network import Network
-from data_gen import store, workers
+from data_gen import store
+from tasks import workers
 from tasks.errors import InputError
 from training import dataset
 from training.config import TrainingConfig

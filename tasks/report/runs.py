@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 import math
 import os
-import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from torch import Tensor, nn
 
 from tasks import registry
 from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
+from tasks.processes import Tick
 from tasks.seeding import derive
 
 SCHEMA = pa.schema(
@@ -80,17 +79,37 @@ def _identity(name: str, scale: str, source: Source) -> str:
     return f"{task!r} {data.fingerprint()}"
 
 
-def perform(asked: Asked, path: Path) -> None:
-    """Train, and write the part of the run whole or not at all."""
-    table = pa.Table.from_pylist([measured(asked)], schema=SCHEMA)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+@dataclass(frozen=True)
+class ReportUnit:
+    """One training of the report and the part that it fills."""
+
+    asked: Asked
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Task, optimizer, LR and seed."""
+        a = self.asked
+        return f"{a.task}, {a.optimizer} at {a.lr:.2g}, seed {a.seed}{', blind' * a.blind}"
+
+    @property
+    def ticks(self) -> int:
+        """One for each epoch."""
+        return self.asked.epochs
+
+    def run(self, tick: Tick = lambda: None) -> int:
+        """Train, and write the part whole or not at all."""
+        table = pa.Table.from_pylist([measured(self.asked, tick)], schema=SCHEMA)
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        pq.write_table(table, temporary)
+        temporary.replace(path)
+        return 1
 
 
-def measured(asked: Asked) -> dict[str, object]:
-    """The row of one run; seconds are CPU time of this thread, training only."""
+def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
+    """The row of one run, with a ``tick`` per epoch; seconds are CPU time of this thread, training only."""
     task, data = loaded(asked.task, asked.scale, asked.source)
     run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed)
     if asked.blind:
@@ -106,6 +125,7 @@ def measured(asked: Asked) -> dict[str, object]:
         train_loss.append(sum(losses) / len(losses))
         val_loss.append(after.loss)
         val_metric.append(after.metric)
+        tick()
         if not (math.isfinite(after.loss) and math.isfinite(train_loss[-1])):
             break
     return {
@@ -124,9 +144,3 @@ def measured(asked: Asked) -> dict[str, object]:
 def _blank(model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
     # Times zero, not zeros: adversarial training asks for the gradient of its inputs.
     return tuple(x * 0 if isinstance(x, Tensor) else x for x in inputs)
-
-
-def start_worker() -> None:
-    """What each process does first; an interrupt is the parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)

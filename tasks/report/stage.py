@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
-from tasks import optimizers, registry
-from tasks.base import Source, TaskError
+from tasks import optimizers, registry, workers
+from tasks.base import TaskError, source_of
+from tasks.errors import InputError
 from tasks.report import linear, page, verdict
-from tasks.report.runs import Asked, loaded, perform, start_worker
+from tasks.report.runs import Asked, ReportUnit, loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +51,11 @@ class ReportConfig:
                 f"no Parquet file below {self.samples!r}; make samples with python -m data_gen.label"
             )
 
-    def source(self, task: str) -> Source:
-        """Where the data of ``task`` comes from."""
-        path = (
-            self.data_dir.get(registry.short_name(task)) if isinstance(self.data_dir, dict) else self.data_dir
-        )
-        return Source(kind=self.data, path=path if self.data == "local" else None)  # type: ignore[arg-type]
-
-    def processes(self) -> int:
-        """Number of worker processes."""
-        if self.workers == "auto":
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if not self.workers.isdigit() or int(self.workers) < 1:
-            raise TaskError(f"got workers={self.workers}, need auto or an integer >= 1")
-        return int(self.workers)
-
 
 def report(config: ReportConfig) -> int:
     """Run what is missing, write report.parquet, report.md and report.png, and print the table."""
     names = registry.resolve(config.tasks)
-    processes = config.processes()
+    processes = workers.count(config.workers)
     _perform([asked for name in names for asked in grid(config, name)], config, processes)
     _perform([asked for name in names for asked in longer(config, name)], config, processes)
     verdicts = [found for name in names for found in verdicts_of(config, name)]
@@ -91,7 +73,7 @@ def report(config: ReportConfig) -> int:
 
 def grid(config: ReportConfig, name: str) -> list[Asked]:
     """The runs over the LRs, and the blind ones of the majority baseline."""
-    source = config.source(name)
+    source = source_of(config.data, config.data_dir, name)
     ranges = loaded(name, config.scale, source)[0].lr_range
     runs = []
     for optimizer in config.optimizers:
@@ -137,12 +119,11 @@ def verdicts_of(config: ReportConfig, name: str) -> list[verdict.Verdict]:
 
 
 def _judged(config: ReportConfig, name: str, optimizer: str, ceiling: float = 1.0) -> verdict.Verdict:
-    task, _ = loaded(name, config.scale, config.source(name))
+    task, _ = loaded(name, config.scale, source_of(config.data, config.data_dir, name))
     asked = grid(config, name)
     blind = _best(config, [a for a in asked if a.blind])
-    baselines = [
-        b for b in (blind, linear.accuracy(name, config.scale, config.source(name))) if b is not None
-    ]
+    source = source_of(config.data, config.data_dir, name)
+    baselines = [b for b in (blind, linear.accuracy(name, config.scale, source)) if b is not None]
     runs = [_row(a, config.out) for a in asked if a.optimizer == optimizer and not a.blind]
     return verdict.judge(
         runs,
@@ -169,24 +150,15 @@ def _row(asked: Asked, out: str) -> dict[str, Any]:
 def _perform(asked: Sequence[Asked], config: ReportConfig, processes: int) -> None:
     missing = [(a, a.path(config.out)) for a in asked]
     missing = [(a, path) for a, path in missing if not path.exists()]
-    bar = tqdm(total=len(missing), desc="runs", smoothing=0.1, disable=not sys.stderr.isatty())
-    if processes == 1 or len(missing) < 2:
-        for a, path in missing:
-            perform(a, path)
-            bar.update()
-        bar.close()
-        return
-    # spawn: a fork would copy torch's threads
-    context = multiprocessing.get_context("spawn")
-    with bar, ProcessPoolExecutor(processes, mp_context=context, initializer=start_worker) as pool:
-        futures = [pool.submit(perform, a, path) for a, path in missing]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    outcome = workers.run_all(
+        [ReportUnit(a, str(path)) for a, path in missing],
+        workers=min(processes, max(1, len(missing))),
+        title="report",
+        unit_name="runs",
+        tick_name="epochs",
+    )
+    if workers.report(outcome, unit_name="runs"):
+        raise InputError("the report is not whole without the runs that failed")
 
 
 def _label_shares(samples: str | None) -> dict[tuple[str, str], dict[str, float]]:

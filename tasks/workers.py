@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from data_gen.processes import TICK, Tick, Unit, Worker, feed, ready, receive
 from tasks.errors import InputError
+from tasks.processes import TICK, Tick, Unit, Worker, feed, ready, receive
 
 __all__ = ["Outcome", "Tick", "Unit", "count", "report", "resolve_device", "run_all"]
 

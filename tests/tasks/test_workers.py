@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_gen import workers
+from tasks import workers
 from tasks.errors import InputError
 
 
