@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tqdm import tqdm
+
 from data_gen import store, trial
 from data_gen.trial import Trial
 from tasks import optimizers, registry, workers
@@ -105,7 +107,8 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 "leave it out, or say force=true"
             )
     device = workers.resolve_device(config.device)
-    loaded = {n: load(n, config.scale, source_of(config.data, config.data_dir, n), device) for n in names}
+    shown = tqdm(names, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
+    loaded = {n: load(n, config.scale, source_of(config.data, config.data_dir, n), device) for n in shown}
     fingerprints = {n: splits.fingerprint() for n, (_, splits) in loaded.items()}
     for index in range(config.runs):
         for name in names:

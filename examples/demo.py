@@ -107,7 +107,7 @@ def draw(rows: list[dict[str, float]], controller: arc.Controller, path: Path) -
     markers = {arc.Action.RAISE: "^", arc.Action.KEEP: "o", arc.Action.LOWER: "v"}
     for action, marker in markers.items():
         chosen = [d for d in controller.decisions if d.action == action]
-        where = [(d.epoch, d.lr_after[0]) for d in chosen]
+        where = [(d.epoch + 1, d.lr_after[0]) for d in chosen]  # in force from the next epoch on
         top.plot(*zip(*where, strict=True), marker, label=action.label) if where else None
     top.legend(title="decision")
     bottom.plot(epochs, [row["train"] for row in rows], label="training", color="#0072B2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from arc.actions import Action
 from arc.features import MAX_PERIODS, Period, featurise
@@ -60,7 +62,10 @@ def load(samples: str) -> Samples:
     labels: list[int] = []
     runs: list[str] = []
     tasks: list[str] = []
-    for _, table in store.read_all(samples, SAMPLE):
+    parts = tqdm(
+        store.read_all(samples, SAMPLE), desc="samples", unit=" parts", disable=not sys.stderr.isatty()
+    )
+    for _, table in parts:
         ordered = table.sort_by([("run_id", "ascending"), ("cycle", "ascending")]).to_pylist()
         for run_id, rows in groupby(ordered, key=lambda row: row["run_id"]):
             for window, row in _windows(list(rows)):
