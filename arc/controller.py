@@ -22,14 +22,13 @@ from arc.plot import Logged, draw
 from arc.policy import Policy, PolicyName
 from arc.recovery import Recovery
 from arc.settings import Mode, Settings
+from arc.state import VERSION, check
 from arc.steering import Steering
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from arc.methods.step_sampling import Suggestion
-
-STATE_VERSION = 1
 
 
 class Controller:
@@ -127,11 +126,11 @@ class Controller:
         A tensor stays on its device, nothing is transferred and no graph is kept. With gradient
         accumulation or AMP call it once per optimizer step that was applied.
         """
-        self._records += 1
         if self._skip:
             self._skip -= 1
-            return
-        self._decider.history.losses.add(loss)
+        else:
+            self._decider.history.losses.add(loss)
+        self._records += 1
 
     def step(self, val_loss: float | Tensor | None = None) -> Decision | None:
         """End an epoch (or whatever lies between two calls), and decide when the period is over.
@@ -180,7 +179,7 @@ class Controller:
         copies of model and optimizer are part of it.
         """
         return {
-            "version": STATE_VERSION,
+            "version": VERSION,
             "groups": len(self.optimizer.param_groups),
             "records": self._records,
             "skip": self._skip,
@@ -195,15 +194,7 @@ class Controller:
         Raises:
             ValueError: no such state, another version, another number of parameter groups.
         """
-        version = state.get("version") if isinstance(state, dict) else None
-        if not isinstance(version, int) or version != STATE_VERSION:
-            raise ValueError(f"got {state!r:.60}, need a state of an arc.Controller, version {STATE_VERSION}")
-        groups = len(self.optimizer.param_groups)
-        if not isinstance(state.get("groups"), int) or state["groups"] != groups:
-            raise ValueError(
-                f"got a state with {state.get('groups')!r:.20} parameter groups for an optimizer with "
-                f"{groups}; build the optimizer with the same groups, or start with a new controller"
-            )
+        check(state, groups=len(self.optimizer.param_groups))
         before = self.state_dict()
         try:
             self._load(state)

@@ -9,8 +9,10 @@ from arc.report import Report
 
 EXPLOSION: Final = 10.0
 """A mean loss is exploded when it is this many times the span of all earlier losses above their lowest."""
-LEAST_SPAN: Final = 0.1
-"""The span counts as at least this share of the largest earlier loss, so that a flat start is no alarm."""
+FALLEN: Final = 0.1
+"""Share of the largest earlier loss that counts as a clear fall. A mean loss that has fallen clearly and is
+back at the run's first loss is exploded too; and the span counts as at least this share, so that a flat
+start is no alarm."""
 MOVED: Final = 0.1
 """A start is ruined only if the parameters moved by this share of their norm: with a far too low LR the
 loss also stays where it was, and there lowering would be wrong."""
@@ -25,27 +27,38 @@ class LossWatch:
         self.first: float | None = None
         self._low = math.inf
         self._high = -math.inf
+        self._best = math.inf  # lowest mean of a call
 
     def trouble(self, report: Report, *, explosions: bool) -> str:
         """What is wrong with a call's losses, in words; empty if nothing is. Good calls are remembered.
 
-        Not finite is always wrong. With ``explosions`` a mean training loss above
-        low + 10 max(high - low, max(abs(low), abs(high)) / 10) is too; low and high are the run's extreme
-        losses before this call.
+        Not finite is always wrong. With ``explosions`` the mean training loss must also stay below
+        :attr:`limit`.
         """
         if not math.isfinite(report.mean):
             return "training loss is not finite"
         if report.val_loss is not None and not math.isfinite(report.val_loss):
             return "validation loss is not finite"
-        if explosions and self._low <= self._high:
-            span = max(self._high - self._low, LEAST_SPAN * max(abs(self._low), abs(self._high)))
-            if report.mean > self._low + EXPLOSION * span:
-                return (
-                    f"training loss exploded to {report.mean:.3g} (was {self._low:.3g} to {self._high:.3g})"
-                )
+        if explosions and report.mean >= self.limit:
+            return f"training loss exploded to {report.mean:.3g} (was {self._low:.3g} to {self._high:.3g})"
         self.first = report.first if self.first is None else self.first
         self._low, self._high = min(self._low, report.low), max(self._high, report.high)
+        self._best = min(self._best, report.mean)
         return ""
+
+    @property
+    def limit(self) -> float:
+        """The mean loss that counts as exploded: the run's first one, once a call's mean was clearly lower.
+
+        Before that low + 10 max(high - low, m / 10), with the extreme losses of the run so far and
+        m = max(abs(low), abs(high)); infinite before the first call.
+        """
+        if self.first is None:
+            return math.inf
+        clear = FALLEN * max(abs(self._low), abs(self._high))
+        if self.first - self._best > clear:
+            return self.first
+        return self._low + EXPLOSION * max(self._high - self._low, clear)
 
     def ruined(self, report: Report) -> bool:
         """Whether the losses are at or above the run's first although the parameters moved."""
@@ -53,8 +66,9 @@ class LossWatch:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
-        return {"first": self.first, "low": self._low, "high": self._high}
+        return {"first": self.first, "low": self._low, "high": self._high, "best": self._best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
-        self.first, self._low, self._high = state["first"], float(state["low"]), float(state["high"])
+        self.first, self._best = state["first"], float(state["best"])
+        self._low, self._high = float(state["low"]), float(state["high"])

@@ -55,16 +55,32 @@ def test_decisions_go_on_after_a_bad_loss(answering: Answering) -> None:
     assert [d.action.label if d else "" for d in made] == ["", "lower", "", "keep", "", "keep"]
 
 
-def test_an_exploded_loss_lowers_and_the_paper_does_not_care(answering: Answering) -> None:
+@pytest.mark.parametrize(
+    "losses, limit",
+    [
+        ([[2.3, 2.3, 2.2]], 2.2 + 10 * 0.23),  # flat so far: the span counts as a tenth of the largest
+        ([[2.3, 2.3, 9.0]], 2.3 + 10 * 6.7),
+        ([[2.3, 2.0, 1.5], [0.2, 0.1]], 2.3),  # fallen clearly: back at the first loss is too much
+        ([[-1.0, -2.0], [-4.0]], -1.0),
+    ],
+)
+def test_an_exploded_loss_lowers_and_the_paper_does_not_care(
+    answering: Answering, losses: list[list[float]], limit: float
+) -> None:
     expectations: dict[PolicyName, float] = {"default": 0.1 * 0.618**3, "paper": 0.1}
     for policy, expected in expectations.items():
         sgd = optimizer(0.1)
-        controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), policy=policy, period=3)
-        epoch(controller, [2.3, 2.0, 1.5])  # threshold: 1.5 + 10 * 0.8
-        assert epoch(controller, [9.4]) is None
-        decision = epoch(controller, [900.0])
+        controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), policy=policy, period=9)
+        for call in losses:
+            assert epoch(controller, call) is None
+        assert epoch(controller, [limit - 1e-6]) is None
+        assert lr_of(sgd) == 0.1
+        controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), policy=policy, period=9)
+        for call in losses:
+            epoch(controller, call)
+        decision = epoch(controller, [limit + 1e-6])
         assert lr_of(sgd) == pytest.approx(expected)
-        assert decision is not None and ("exploded to 900" in decision.reason) == (policy == "default")
+        assert (decision is not None and "exploded to" in decision.reason) == (policy == "default")
 
 
 def test_a_flat_start_is_no_alarm(answering: Answering) -> None:
@@ -178,15 +194,17 @@ def test_a_start_too_slow_to_move_is_not_ruined(answering: Answering) -> None:
     assert decision is not None and decision.action is arc.Action.RAISE
 
 
-def test_after_the_start_a_high_loss_is_no_reason_to_begin_anew(answering: Answering) -> None:
+def test_after_the_start_the_last_good_state_comes_back(answering: Answering) -> None:
     model = _net(1.0)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=1, model=model, rollback=True)
     for e in range(4):
+        nn.init.constant_(model.weight, float(e))
         epoch(controller, falling(e))
     nn.init.constant_(model.weight, 50.0)
     decision = epoch(controller, [2.4])
-    assert decision is not None and decision.action is arc.Action.KEEP
+    assert decision is not None and decision.reason.endswith("went back to the good state")
+    assert model.weight.tolist() == [[3.0] * 4]
 
 
 @pytest.mark.parametrize(
