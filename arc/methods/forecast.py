@@ -44,7 +44,7 @@ def exponential(losses: Sequence[float], at: float, *, kind: str = "train") -> f
 
     Example:
         >>> losses = [2 * math.exp(-0.05 * t) + 1 for t in range(50)]
-        >>> round(exponential(losses, at=500), 3)
+        >>> round(exponential(losses, at=500), 1)
         1.0
     """
     y = np.asarray(losses, dtype=np.float64)

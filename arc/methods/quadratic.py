@@ -35,7 +35,7 @@ def best_change(changes: Sequence[float], losses: Sequence[float], *, radius: fl
         three finite losses.
 
     Example:
-        >>> best_change([-0.1, 0.0, 0.1], [1.21, 1.0, 0.81], radius=2.0)  # (1 - e)^2
+        >>> round(best_change([-0.1, 0.0, 0.1], [1.21, 1.0, 0.81], radius=2.0), 6)  # (1 - e)^2
         1.0
         >>> best_change([-0.1, 0.0, 0.1], [1.21, 1.0, 0.81], radius=0.2)
         0.2
@@ -49,7 +49,7 @@ def best_change(changes: Sequence[float], losses: Sequence[float], *, radius: fl
     convex = k2 > 1e-12 * abs(k1)
     best = -k1 / (2 * k2) * scale if convex else e[finite][loss[finite].argmin()]
     highest = float(e[finite].max()) if not finite.all() else math.inf
-    return float(round(min(max(best, -radius), radius, highest), 15))
+    return float(min(max(best, -radius), radius, highest))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class TorchRun:
 
     Example:
         >>> from torch.nn.functional import mse_loss
-        >>> from arc.methods.autodrop import AutoDrop
+        >>> from arc.methods import AutoDrop
         >>> model, inputs = nn.Linear(2, 1), torch.ones(4, 2)
         >>> run = TorchRun(
         ...     model, torch.optim.SGD(model.parameters(), lr=0.1),
