@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -108,15 +109,15 @@ def _relative(lr: Array) -> Array:
 
 
 def _z_score(values: Array) -> Array:
+    low, high = float(values.min()), float(values.max())
     # A mean rounds, and the floor would blow its rounding error up: equal values are 0 by definition.
-    if values.min() == values.max():
+    if low == high:
         return np.zeros_like(values)
-    largest = np.abs(values).max()
-    if largest > 1e100:  # squares would overflow
-        values = values / largest
-    deviation = max(float(values.std()), STD_FLOOR)
-    scores: Array = (values - values.mean()) / deviation
-    return scores
+    if max(-low, high) > 1e100:  # squares would overflow
+        values = values / max(-low, high)
+    centred: Array = values - values.sum() / len(values)
+    centred /= max(math.sqrt(centred @ centred / len(values)), STD_FLOOR)
+    return centred
 
 
 def _numbers(values: Values, name: str, *, allow_empty: bool = False) -> Array:

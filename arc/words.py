@@ -44,5 +44,5 @@ def reason(
 
 def _trend(scores: Window) -> str:
     third = len(scores) // 3
-    change = float(scores[-third:].mean() - scores[:third].mean())
+    change = float(scores[-third:].sum() - scores[:third].sum()) / third
     return "falling" if change < -FLAT else "rising" if change > FLAT else "flat"
