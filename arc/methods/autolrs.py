@@ -26,6 +26,11 @@ CANDIDATES: Final = 401
 OUTLIER_FACTOR: Final = 5.0
 """Losses further above the best than this many times the median's distance count as that far: a diverged
 trial must not flatten the rest of the curve. Ours."""
+EXPLODED: Final = 2.0
+"""While training loss decides, a trial that ever exceeds so many times its first loss is judged by its last
+values instead of the forecast. The public code has the rule, commented out, with 10."""
+LAST: Final = 10
+"""Training losses that such a judgement averages [code]."""
 
 Array = npt.NDArray[np.float64]
 
@@ -199,6 +204,8 @@ class AutoLRS(Method):
             losses = run.train(steps)
             if state.initial_loss is None:
                 state.initial_loss = losses[0]
+            if max(losses) > EXPLODED * abs(losses[0]):
+                return sum(losses[-LAST:]) / len(losses[-LAST:])
             return exponential(losses, tau)
         every = max(1, steps // self.validations)
         losses = []

@@ -22,6 +22,10 @@ OUTLIER_RANGE: Final = 0.5
 """Outliers are dropped in this first part of the series only [code]: the end decides the forecast."""
 MIN_POINTS: Final = 6
 """Fewer values than this are not fitted: the forecast is their last half's mean. Ours."""
+RATES: Final = (1.0, 30.0)
+"""Slowest and fastest decay that is fitted, per length of the series. Ours: slower ones cannot be told from
+straight lines, and forecast any depth. Choosing the best of ten noisy series by its forecast cost a regret
+of 0.07 with a slowest rate of 1, 0.08 with 0.5, 0.10 with 2, 0.12 with 0.3 and 0.19 with 0.1."""
 
 Array = npt.NDArray[np.float64]
 
@@ -38,9 +42,8 @@ def exponential(losses: Sequence[float], at: float, *, kind: str = "train") -> f
         the forecast; NaN if a loss is not finite.
 
     The public code minimises over log(-b) from -b = 1 per step, a hundred times the decay that can be
-    seen in a hundred steps; here -b is searched on a grid from a tenth of to thirty times the inverse
-    length of the series, then refined. Its spline's smoothing depends on the unit of the loss; here the
-    noise is estimated from second differences.
+    seen in a hundred steps; here -b is searched on a grid within ``RATES``, then refined. Its spline's
+    smoothing depends on the unit of the loss; here the noise is estimated from second differences.
 
     Example:
         >>> losses = [2 * math.exp(-0.05 * t) + 1 for t in range(50)]
@@ -95,7 +98,7 @@ def _decay_rate(t: Array, y: Array) -> float:
         solution, *_ = np.linalg.lstsq(basis, y, rcond=None)
         return float(((basis @ solution - y) ** 2).sum())
 
-    grid = np.log(np.geomspace(0.1, 30, 25) / len(t))
+    grid = np.log(np.geomspace(*RATES, 15) / len(t))
     best = int(np.argmin([squares(x) for x in grid]))
     low, high = grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)]
     return math.exp(minimize_scalar(squares, bounds=(low, high), method="bounded").x)

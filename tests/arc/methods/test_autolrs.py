@@ -167,6 +167,18 @@ def test_diverging_trials_are_survived() -> None:
     assert all(lr <= 0.5 for lr in lrs)
 
 
+def test_an_exploded_trial_is_judged_by_what_it_came_to() -> None:
+    class Fake:
+        cost, step_count = Cost(), 0
+
+        def train(self, steps: int) -> list[float]:
+            return [2.0, 300.0, *(40 / (i + 1) for i in range(steps - 2))]
+
+    method = make(stage=1000, max_stage=8000)
+    forecast = method._trial(Fake(), 1000)  # type: ignore[arg-type]
+    assert forecast == pytest.approx(sum(40 / i for i in range(89, 99)) / 10)
+
+
 def test_groups_keep_their_ratio_and_the_run_is_deterministic() -> None:
     ends = []
     for _ in range(2):
