@@ -29,17 +29,17 @@ class LossBuffer:
     """
 
     def __init__(self) -> None:
+        self._slots: tuple[Tensor, ...] = ()
+        self._device_values: Tensor | None = None
         self.clear()
 
     def clear(self) -> None:
-        """Start a new period."""
+        """Start a new period; a buffer on a device stays, because it costs more than a decision."""
         self.stride = 1
         self._seen = 0
         self._count = 0
         self._call_start = 0
         self._values: list[float] = []
-        self._slots: tuple[Tensor, ...] = ()
-        self._device_values: Tensor | None = None
         self._dropped: float | Tensor = 0.0
 
     def __len__(self) -> int:
@@ -141,6 +141,7 @@ class LossBuffer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`, on whatever device the next loss comes from."""
+        self._slots, self._device_values = (), None
         self.clear()
         self._values = [float(v) for v in state["values"]]
         self._count = len(self._values)
