@@ -120,7 +120,7 @@ def memory(network: arc.Network) -> Cost:
     )
 
 
-def share(name: str, network: arc.Network, epochs: int = 2 * PERIOD) -> Cost:
+def share(name: str, network: arc.Network, epochs: int = 4 * PERIOD) -> Cost:
     """Share of the controller in the CPU time of a mini task with Adam."""
     task = registry.get(name)
     run = TaskRun(task, task.load(Source()), optimizer="adam", lr=task.lr_range["adam"][0], seed=0)
