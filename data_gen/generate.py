@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -34,6 +35,8 @@ class GenerateConfig:
     data_dir: Any
     device: str
     workers: str
+    timeout: float
+    shard: str | None
     force: bool
     out: str
 
@@ -41,6 +44,9 @@ class GenerateConfig:
         for name in ("runs", "max_period", "cycles"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        if not self.timeout > 0:
+            raise InputError(f"got timeout={self.timeout}, need minutes > 0")
+        self.share()
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
         if not self.optimizers:
@@ -52,6 +58,13 @@ class GenerateConfig:
             raise InputError(
                 f"got lr_range={list(bounds)}, need [lowest, highest] with 0 < lowest <= highest"
             )
+
+    def share(self) -> tuple[int, int]:
+        """First unit and stride of this machine's share."""
+        found = re.fullmatch(r"(\d+)/(\d+)", self.shard or "1/1")
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise InputError(f"got shard={self.shard}, need i/N with 1 <= i <= N, such as 1/4")
+        return int(found[1]) - 1, int(found[2])
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,8 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
 def generate(config: GenerateConfig) -> int:
     """Run the trials that are missing; the exit code."""
     processes = workers.count(config.workers, workers.resolve_device(config.device))
-    asked = list(units(config))
+    first, stride = config.share()
+    asked = list(units(config))[first::stride]
     device = workers.resolve_device(config.device)
     missing = [
         unit
@@ -143,7 +157,9 @@ def generate(config: GenerateConfig) -> int:
         f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
         file=sys.stderr,
     )
-    outcome = workers.run_all(missing, workers=min(processes, max(1, len(missing))), title="data_gen")
+    outcome = workers.run_all(
+        missing, workers=min(processes, max(1, len(missing))), title="data_gen", timeout=60 * config.timeout
+    )
     print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
     return workers.report(outcome)
 

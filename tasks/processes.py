@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -41,12 +42,14 @@ class Unit(Protocol):
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, its unit and how often that has ticked."""
+    """A process, our end of its pipe, its unit: how often it ticked, when it began, whether it is too late."""
 
     process: BaseProcess
     pipe: Connection
     unit: Unit | None = None
     ticks: int = 0
+    began: float = 0.0
+    late: bool = False
 
 
 def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
@@ -69,7 +72,7 @@ def _send(worker: Worker, queue: deque[Unit]) -> None:
     unit = queue.popleft()
     try:
         worker.pipe.send(unit)
-        worker.unit = unit
+        worker.unit, worker.began = unit, time.monotonic()
     except (BrokenPipeError, OSError):  # died while idle: ready() will see it
         queue.appendleft(unit)
 
@@ -90,6 +93,8 @@ def receive(worker: Worker) -> int | str:
     except (EOFError, OSError):
         pass
     worker.process.join()
+    if worker.late:
+        return "it took longer than its time-out"
     code = worker.process.exitcode or 0
     if code < 0:
         return f"the worker was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -9)

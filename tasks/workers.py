@@ -6,6 +6,7 @@ fresh process, at most twice, then reported with its reason while the others go 
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -62,7 +63,13 @@ def resolve_device(device: str) -> str:
 
 
 def run_all(
-    units: Sequence[Unit], *, workers: int, title: str, unit_name: str = "trials", tick_name: str = "rows"
+    units: Sequence[Unit],
+    *,
+    workers: int,
+    title: str,
+    unit_name: str = "trials",
+    tick_name: str = "rows",
+    timeout: float = math.inf,
 ) -> Outcome:
     """Run all units, in the given order, in ``workers`` processes.
 
@@ -102,6 +109,10 @@ def run_all(
                     feed(pool, queue, workers)
                 if not any(w.unit for w in pool) or (deadline and time.monotonic() > deadline):
                     break
+                for worker in pool:
+                    if worker.unit and time.monotonic() - worker.began > timeout:
+                        worker.process.kill()  # it is then ready, with the signal as its reason
+                        worker.late = True
                 for worker in ready(pool):
                     answer = receive(worker)
                     if worker.unit is None:

@@ -86,6 +86,9 @@ def test_place_workers_and_output_do_not_change_a_run_id(tmp_path):
         ("data=local", "data_dir"),
         ("data=elsewhere", "elsewhere"),
         ("workers=0", "workers=0"),
+        ("shard=3/2", "shard=3/2"),
+        ("shard=half", "shard=half"),
+        ("timeout=0", "timeout=0"),
         ("device=tpu", "device=tpu"),
         ("runs", "need key=value"),
     ],
@@ -119,3 +122,12 @@ def test_kill_and_go_on_gives_the_rows_of_an_undisturbed_run(tmp_path):
     assert start(tmp_path / "killed").wait() == 0
     assert {p: p.stat().st_mtime_ns for p in finished} == finished  # none was made again
     assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
+
+
+def test_shards_share_the_same_trials(tmp_path):
+    everything = [u.trial for u in generate.units(config(tmp_path, "runs=5"))]
+    shares = []
+    for i in (1, 2, 3):
+        first, stride = config(tmp_path, f"shard={i}/3").share()
+        shares += everything[first::stride]
+    assert sorted(t.index for t in shares) == [0, 1, 2, 3, 4]

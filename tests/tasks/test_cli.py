@@ -14,8 +14,7 @@ STAGES = sorted(path.stem for path in cli.CONFIGS.glob("*.yaml"))
 
 def schema_of(stage: str) -> type:
     """The dataclass that the stage's command reads, found as its ``__main__`` names it."""
-    modules = [f"{stage}.__main__", stage] if "." not in stage else [stage]
-    for name in modules:
+    for name in (f"{stage}.__main__", stage):
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError:

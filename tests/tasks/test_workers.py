@@ -75,6 +75,13 @@ def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, ca
     assert "2 left" in capsys.readouterr().err
 
 
+def test_a_unit_that_hangs_is_ended_and_reported(monkeypatch):
+    monkeypatch.setattr(workers, "RETRIES", 0)
+    outcome = workers.run_all([Unit("a", "sleeps")], workers=1, title="test", timeout=0.1)
+    assert outcome.done == 0
+    assert outcome.failures == {"a": "it took longer than its time-out"}
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", 0])
 def test_bad_numbers_of_workers_are_refused(value):
     with pytest.raises(InputError, match="workers="):
