@@ -193,6 +193,7 @@ class TaskRun:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that decides the continuation: model, optimizer, random states, data position."""
+        began = time.perf_counter()
         taken = {
             "model": {k: v.clone() for k, v in self.model.state_dict().items()},
             "optimizer": _cloned(self.optimizer.state_dict()),
@@ -202,11 +203,12 @@ class TaskRun:
             "cursor": self._cursor,
             "step_count": self.step_count,
         }
-        self.cost.add(snapshots=1, snapshot_bytes=_bytes(taken))
+        self.cost.add(snapshots=1, snapshot_bytes=_bytes(taken), seconds=time.perf_counter() - began)
         return taken
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Continue from a snapshot; it stays valid and can be restored again."""
+        began = time.perf_counter()
         self.model.load_state_dict(snapshot["model"])
         self.optimizer.load_state_dict(_cloned(snapshot["optimizer"]))
         self._rng = [state.clone() for state in snapshot["rng"]]
@@ -214,6 +216,7 @@ class TaskRun:
         self._permutation = snapshot["permutation"]
         self._cursor = snapshot["cursor"]
         self.step_count = snapshot["step_count"]
+        self.cost.add(seconds=time.perf_counter() - began)
 
     @contextlib.contextmanager
     def _borrowed_rng(self, *, keep: bool = True) -> Iterator[None]:

@@ -114,7 +114,7 @@ class AutoDrop(Method):
         lr = get_lr(run.optimizer)
         average, new_lr = self.observe(self._parameters(run), lr)
         if average is not None:
-            nn.utils.vector_to_parameters(average, run.model.parameters())
+            _set_parameters(run.model, average)
             refresh_batch_norm(run)
         if new_lr != lr:
             set_lr(run.optimizer, new_lr)
@@ -164,6 +164,14 @@ class AutoDrop(Method):
         state.pending = state.weighted_sum = None
         state.drops = [*state.drops, state.epochs]
         return state.last, min(lr, max(self.min_lr, self.drop_factor * lr))
+
+
+def _set_parameters(model: nn.Module, vector: Tensor) -> None:
+    """Copy a vector into the parameters; torch's ``vector_to_parameters`` would make them views of it."""
+    parameters = list(model.parameters())
+    with torch.no_grad():
+        for p, values in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
+            p.copy_(values.view_as(p))
 
 
 def angle(first: Tensor, second: Tensor) -> float:

@@ -129,6 +129,20 @@ def test_batch_norm_is_refreshed_after_averaging() -> None:
     assert get_lr(run.optimizer) == pytest.approx(0.02)
 
 
+def test_the_average_is_copied_into_the_parameters() -> None:
+    """Parameters that shared memory with the rule's last vector would never seem to move again."""
+    run, method = classifier(), AutoDrop(delay=1, threshold=1e3, max_threshold=1e3)
+    drive = method.drive(run, 8 * 6)
+    for _ in range(4):
+        next(drive)
+    assert method.state.drops == [4]
+    average = parameters_of(run)
+    assert torch.equal(method.state.last, average)
+    next(drive)
+    assert torch.allclose(method.state.displacement, parameters_of(run) - average)
+    assert method.state.displacement.norm() > 0
+
+
 def test_without_batch_norm_nothing_is_run() -> None:
     run = NoisyQuadratic(0.1)
     refresh_batch_norm(run)
