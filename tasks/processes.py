@@ -42,7 +42,7 @@ class Unit(Protocol):
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, and its unit: how often it ticked, when it began, whether it is late."""
+    """A process, our end of its pipe, and its unit: its ticks, when it began, whether it is too late."""
 
     process: BaseProcess
     pipe: Connection
