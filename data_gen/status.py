@@ -77,8 +77,7 @@ def status(config: StatusConfig) -> int:
 
 def table(found: dict[str, TaskStatus], runs: int | None) -> str:
     """One line per task and one for all, in at most 80 columns."""
-    widths = {"runs": 6, "missing": 9, "rows": 7, "raise": 8, "keep": 7, "lower": 7, "diverged": 9, "s/row": 7}
-    lines = [f"{'task':20}" + "".join(f"{name:>{width}}" for name, width in widths.items())]
+    lines = [f"{'task':20}  runs  missing   rows   raise   keep  lower diverged  s/row"]
     everything = TaskStatus()
     for name, one in sorted(found.items()):
         lines.append(_line(name, one, runs))
