@@ -98,7 +98,12 @@ class TrialUnit:
         for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
             rows.append(row)
             tick()
-        configuration = {"trial": asdict(self.trial), "task": asdict(task), "device": self.device}
+        configuration = {
+            "trial": asdict(self.trial),
+            "task": asdict(task),
+            "data_fingerprint": self.fingerprint,
+            "device": self.device,
+        }
         store.write(self.path(task), store.trial_table(rows, configuration))
         return len(rows)
 

@@ -19,7 +19,7 @@ TRIAL = pa.schema(
         _field("run_id", pa.string(), "hash of everything that decides the trial"),
         _field("task", pa.string(), "task name; also the partition"),
         _field("scale", pa.string(), "mini or paper"),
-        _field("data", pa.string(), "embedded, local or hub, and the fingerprint of the tensors"),
+        _field("data", pa.string(), "embedded, local or hub"),
         _field("optimizer", pa.string(), "name of the optimizer"),
         _field("seed", pa.int64(), "seed of the command; with the trial's index it seeds the trial"),
         _field("lr0", pa.float64(), "initial LR of the run"),

@@ -80,7 +80,7 @@ def rows(
         "run_id": trial.run_id(task, fingerprint),
         "task": name,
         "scale": trial.scale,
-        "data": f"{trial.source.kind}:{fingerprint}",
+        "data": trial.source.kind,
         "optimizer": optimizer,
         "seed": trial.seed,
         "lr0": lr,

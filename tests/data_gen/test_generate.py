@@ -43,6 +43,7 @@ def test_parts_have_the_schema_and_say_how_they_were_made(tmp_path):
     table = pa.parquet.read_table(parts[0], partitioning=None)
     assert table.schema.equals(schema.TRIAL)
     assert table["task"].to_pylist() == ["tiny_task"] * 2
+    assert table["data"].to_pylist() == ["embedded"] * 2
     assert {b"arc.schema_version", b"arc.versions", b"arc.configuration"} <= set(table.schema.metadata)
 
 

@@ -17,7 +17,7 @@ def row(cycle, *, val_loss, branches=(0.3, 0.2, 0.1), chosen="lower", run_id="r"
         "run_id": run_id,
         "task": task,
         "scale": "mini",
-        "data": "embedded:f",
+        "data": "embedded",
         "optimizer": "adam",
         "seed": 0,
         "lr0": 0.1,
