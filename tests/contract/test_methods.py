@@ -14,6 +14,7 @@ from torch import nn
 
 from arc import weights
 from arc.methods.method import Method
+from arc.methods.step_sampling import StepSampling
 from proxy_eval.methods import METHODS, MethodError, get, make
 from tasks import registry
 from tasks.base import Source, Splits
@@ -48,7 +49,10 @@ def steps_of(run: TaskRun) -> int:
 
 def new_method(name: str, run: TaskRun) -> Method:
     options = {k: v for o in METHODS[name].options for k, v in OPTIONS[o].items()}
-    return make(name, run, steps_of(run), **options)
+    method = make(name, run, steps_of(run), **options)
+    if isinstance(method, StepSampling):
+        method.steps, method.lr_range, method.threshold = 8, (1e-4, 3.0), 0.5  # a shorter search
+    return method
 
 
 def parameters(run: TaskRun) -> torch.Tensor:
