@@ -1,7 +1,7 @@
 """What the papers of `arc.methods` claim, tried at mini scale: `python -m benchmarks.methods_claims`.
 
 Every training is one line of runs/methods_claims.jsonl; what is there is not run again, so a stopped run
-goes on and more seeds only add. `--report` writes docs/results/methods.md from what is there.
+goes on and more seeds only add. `--report` prints the tables of docs/results/methods.md.
 """
 
 from __future__ import annotations
@@ -127,13 +127,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--claim", choices=METHODS, help="only this one")
     parser.add_argument("--out", type=Path, default=Path("runs/methods_claims.jsonl"))
-    parser.add_argument("--report", type=Path, help="write the tables to this file instead")
+    parser.add_argument("--report", action="store_true", help="print the tables instead")
     options = parser.parse_args()
     if options.report:
         from benchmarks.methods_report import report
 
-        options.report.parent.mkdir(parents=True, exist_ok=True)
-        options.report.write_text(report(load(options.out)))
+        print(report(load(options.out)))
         return
     torch.set_num_threads(1)
     options.out.parent.mkdir(parents=True, exist_ok=True)

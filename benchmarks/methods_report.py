@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 
 def report(rows: Rows) -> str:
-    """The whole page; sentences about the outcome are written by hand between the tables."""
+    """All tables; the sentences between them are written by hand."""
     seeds = len({row["seed"] for row in rows})
     hours = sum(row["cpu_seconds"] for row in rows) / 3600
     parts = [
