@@ -175,3 +175,20 @@ def test_bad_batches_are_refused_with_the_remedy() -> None:
 
 def test_costs_subtract() -> None:
     assert Cost(forwards=3, steps=2) - Cost(forwards=1) == Cost(forwards=2, steps=2)
+
+
+def test_the_update_may_be_overridden() -> None:
+    class Clipped(TorchRun):
+        def update(self, batch: Any) -> Tensor:
+            self.optimizer.zero_grad()
+            loss = self.loss_fn(self.model, batch)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1e-3)
+            self.optimizer.step()
+            return loss
+
+    base = classifier("sgd", lr=1.0)
+    run = Clipped(base.model, base.optimizer, base.loss_fn, base.train_batches)
+    before = parameters_of(run)
+    run.train(4)
+    assert 0 < (parameters_of(run) - before).norm() <= 4e-3 + 1e-6
