@@ -112,7 +112,7 @@ def _from_hub(hub: Repository) -> dict[str, Listing]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise TaskError("data=hub needs the datasets package: pip install datasets") from None
+        raise TaskError("data=hub needs the datasets package: pip install 'arc-lr[data]'") from None
     names = {"train": "train", "validation": "val", "test": "test"}
     found = load_dataset(hub.id, hub.config)
 

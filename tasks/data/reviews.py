@@ -90,6 +90,6 @@ def _from_hub(split: str) -> LabelledTexts:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise TaskError("data=hub needs the datasets package: pip install datasets") from None
+        raise TaskError("data=hub needs the datasets package: pip install 'arc-lr[data]'") from None
     rows = load_dataset(REPOSITORY, split=split)
     return _labelled(rows["text"], rows["label"], REPOSITORY)
