@@ -8,13 +8,29 @@ import arc
 from data_gen import generate, label
 from data_gen.generate import GenerateConfig
 from data_gen.label import LabelConfig
-from proxy_eval import select
+from proxy_eval import methods, select
 from proxy_eval.select import SelectConfig
 from tasks import cli
+from tasks.base import Source
+from tasks.loop import TaskRun
 from tests.arc.helpers import optimizer
 from tests.conftest import TINY
 from training import candidates
 from training.config import TrainingConfig
+
+
+def test_methods_are_compared_on_a_task_file():
+    task, data = generate.load(TINY, "mini", Source(), "cpu")
+    final = {}
+    for name in ("constant", "cosine", "arc"):
+        run = TaskRun(task, data, optimizer="adam", lr=1e-2, seed=0)
+        steps = 9 * run.steps_per_epoch
+        for _ in methods.make(name, run, steps).drive(run, steps):
+            pass
+        assert run.cost.steps == steps
+        final[name] = run.evaluate("test")
+    assert len({f"{evaluation.loss:.9f}" for evaluation in final.values()}) == 3
+    assert all(evaluation.metric > 0.5 for evaluation in final.values())
 
 
 def test_from_a_task_file_to_a_controller(tmp_path, capsys):
