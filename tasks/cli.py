@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from arc.weights import WeightsError
 from tasks.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -44,7 +45,7 @@ def main(
         return 0
     try:
         return run(parse(stage, schema, arguments)) or 0
-    except InputError as error:
+    except (InputError, WeightsError) as error:
         print(f"{stage}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -121,3 +121,12 @@ def test_bad_input(tmp_path, capsys, override, message):
     arguments = [f"candidates={tmp_path}/c", f"out={tmp_path}/o", f"task={TINY}", override]
     assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_damaged_candidate_is_named(tmp_path, capsys):
+    candidate(tmp_path / "c", 0)
+    (tmp_path / "c" / "0" / "config.json").write_text("{ cut off")
+    arguments = [f"candidates={tmp_path}/c", f"out={tmp_path}/o", f"runs={tmp_path}/r", f"task={TINY}"]
+    arguments += ["lr0=[1e-2]", "repeats=1", "epochs=1", "workers=1"]
+    assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 1  # its runs failed
+    assert "config.json is damaged" in capsys.readouterr().err

@@ -168,6 +168,9 @@ def test_stage_writes_candidates_goes_on_and_refuses_other_recipes(tmp_path, cap
     capsys.readouterr()
     assert stage("candidates=2", "epochs=2") == 2
     assert "another recipe" in capsys.readouterr().err
+    (tmp_path / "candidates/0/config.json").write_text("{ cut off")
+    assert stage("candidates=2") == 2
+    assert "config.json is damaged" in capsys.readouterr().err
     assert stage("holdout=1.5") == 2
     assert "holdout=1.5" in capsys.readouterr().err
 
