@@ -81,10 +81,16 @@ class TrialUnit:
         """Task, index and seed."""
         return f"{self.trial.task} trial {self.trial.index} (seed {self.trial.seed})"
 
-    def path(self, task: Task) -> str:
+    @property
+    def run_id(self) -> str:
+        """What names the trial's part."""
+        task, _ = load(self.trial.task, self.trial.scale, self.trial.source, self.device)
+        return self.trial.run_id(task, self.fingerprint)
+
+    @property
+    def path(self) -> str:
         """The part that this unit writes."""
-        name = registry.short_name(self.trial.task)
-        return store.part_path(self.out, name, self.trial.run_id(task, self.fingerprint))
+        return store.part_path(self.out, registry.short_name(self.trial.task), self.run_id)
 
     @property
     def ticks(self) -> int:
@@ -104,7 +110,7 @@ class TrialUnit:
             "data_fingerprint": self.fingerprint,
             "device": self.device,
         }
-        store.write(self.path(task), store.trial_table(rows, configuration))
+        store.write(self.path, store.trial_table(rows, configuration))
         return len(rows)
 
 
@@ -152,12 +158,8 @@ def generate(config: GenerateConfig) -> int:
     processes = workers.count(config.workers, workers.resolve_device(config.device))
     first, stride = config.share()
     asked = list(units(config))[first::stride]
-    device = workers.resolve_device(config.device)
-    missing = [
-        unit
-        for unit in asked
-        if not store.exists(unit.path(load(unit.trial.task, config.scale, unit.trial.source, device)[0]))
-    ]
+    there = store.run_ids(config.out) if store.is_directory(config.out) else set()
+    missing = [unit for unit in asked if unit.run_id not in there]
     print(
         f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
         file=sys.stderr,

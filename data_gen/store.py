@@ -48,6 +48,21 @@ def is_directory(place: str) -> bool:
     return bool(filesystem_.get_file_info(inner).type == fs.FileType.Directory)
 
 
+def run_ids(root: str) -> set[str]:
+    """The ids of all trial runs below ``root``: in the names of single parts, inside packs."""
+    found: set[str] = set()
+    for path in parts(root):
+        name = PurePosixPath(path).stem
+        if name.startswith("part-"):
+            found.add(name.removeprefix("part-"))
+        else:
+            filesystem_, inner = filesystem(path)
+            found.update(
+                pq.ParquetFile(filesystem_.open_input_file(inner)).read(["run_id"])["run_id"].to_pylist()
+            )
+    return found
+
+
 def delete(path: str) -> None:
     """Remove one part."""
     filesystem_, inner = filesystem(path)
@@ -55,8 +70,13 @@ def delete(path: str) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: str, expected: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def writing(path: str, expected: pa.Schema, **options: Any) -> Iterator[pq.ParquetWriter]:
     """A Parquet writer under a temporary name, renamed at the end: readers see all of it or nothing.
+
+    Args:
+        path: of the part.
+        expected: its schema.
+        options: of pyarrow's writer, beyond zstd compression.
 
     Raises:
         InputError: the place cannot be written to (read-only, disk full); nothing is left behind.
@@ -70,7 +90,7 @@ def writing(path: str, expected: pa.Schema) -> Iterator[pq.ParquetWriter]:
         try:
             with (
                 filesystem_.open_output_stream(temporary) as sink,
-                pq.ParquetWriter(sink, expected, compression="zstd") as writer,
+                pq.ParquetWriter(sink, expected, compression="zstd", **options) as writer,
             ):
                 yield writer
             filesystem_.move(temporary, inner)

@@ -57,10 +57,7 @@ def test_more_runs_add_and_repeat_nothing(tmp_path):
 def test_place_workers_and_output_do_not_change_a_run_id(tmp_path):
     def ids(*overrides: str) -> list[str]:
         out = tmp_path / str(len(overrides))
-        return [
-            Path(u.path(generate.load(u.trial.task, "mini", u.trial.source, "cpu")[0])).name
-            for u in generate.units(config(out, "runs=3", *overrides))
-        ]
+        return [Path(u.path).name for u in generate.units(config(out, "runs=3", *overrides))]
 
     assert ids() == ids("workers=2")
     assert ids() != ids("seed=1")
