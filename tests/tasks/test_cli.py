@@ -20,8 +20,8 @@ def schema_of(stage: str) -> type:
         except ModuleNotFoundError:
             continue
         found = [c for n, c in vars(module).items() if n.endswith("Config") and dataclasses.is_dataclass(c)]
-        if found:
-            return found[0]
+        if found:  # a module that holds its own may import another stage's
+            return max(found, key=lambda c: c.__module__ == module.__name__)
     raise AssertionError(f"no dataclass for configs/{stage}.yaml")
 
 
