@@ -132,8 +132,8 @@ class FitUnit:
 def chosen(samples: Samples, unit: FitUnit) -> tuple[Samples, Samples]:
     """Training and held-out samples of a unit; a share takes whole runs."""
     if unit.left_out is not None:
-        mask = samples.tasks == unit.left_out
-        return samples.select(~mask), samples.select(mask)
+        left: npt.NDArray[np.bool_] = samples.tasks == unit.left_out
+        return samples.select(~left), samples.select(left)
     train, held = dataset.split(samples, unit.config.holdout, unit.config.seed)
     runs = sorted(set(train.runs.tolist()))
     rng = np.random.default_rng(derive(unit.config.seed, "share", unit.seed))
@@ -175,7 +175,8 @@ def rows(samples: str) -> pd.DataFrame:
     """What the samples say of themselves: everything but the histories."""
     columns = [f.name for f in SAMPLE if not str(f.type).startswith("list")]
     tables = [table.select(columns).to_pandas() for _, table in store.read_all(samples, SAMPLE)]
-    return pd.concat(tables, ignore_index=True)
+    together: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return together
 
 
 if __name__ == "__main__":

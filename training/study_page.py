@@ -98,8 +98,8 @@ def noise(samples: pd.DataFrame) -> pd.DataFrame:
 
 def shares(samples: pd.DataFrame, by: str) -> pd.DataFrame:
     """Share of each label within the groups of a column."""
-    table = samples.groupby(by)["label"].value_counts(normalize=True).unstack(fill_value=0.0)
-    return table.reindex(columns=list(ACTIONS), fill_value=0.0)
+    table = samples.groupby(by)["label"].value_counts(normalize=True).unstack()
+    return table.reindex(columns=list(ACTIONS)).fillna(0.0)
 
 
 def metrics(fits: pd.DataFrame, by: list[str]) -> pd.DataFrame:
