@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 
 from arc import lrs, words
@@ -46,25 +45,21 @@ class Decider:
         """
         self.epoch += 1
         losses = self.history.losses
-        lr, kept = lrs.reference(self._steering.read()), len(losses)
-        report = Report(epoch=self.epoch, lr=lr, records=records, kept=kept, val_loss=val_loss)
-        if kept:
-            mean, low, high, first = losses.end_call()
-            ends = self._ends_period
-            report = Report(
-                epoch=self.epoch,
-                lr=lr,
-                records=records,
-                kept=kept,
-                val_loss=val_loss,
-                mean=mean,
-                low=low,
-                high=high,
-                first=first,
-                moved=self._recovery.moved() if ends else math.nan,
-                stride=losses.stride,
-                losses=losses.values() if ends else np.empty(0),
-            )
+        kept, call, ends = len(losses), losses.end_call(), self._ends_period
+        report = Report(
+            epoch=self.epoch,
+            lr=lrs.reference(self._steering.read()),
+            records=records,
+            kept=kept,
+            val_loss=val_loss,
+            mean=call.mean,
+            low=call.low,
+            high=call.high,
+            first=call.first,
+            moved=self._recovery.moved() if ends and kept else math.nan,
+            stride=losses.stride,
+            losses=call.period if ends else (),
+        )
         report = over_ranks(report)
         if not report.records:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")

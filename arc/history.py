@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from arc.features import MAX_PERIODS, Period
-from arc.loss_buffer import LossBuffer, Values
+from arc.loss_buffer import LossBuffer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class History:
             self._val_loss.append(val_loss)
         self._lr.append(lr)
 
-    def end_period(self, train_loss: Values, stride: int) -> list[Period]:
+    def end_period(self, train_loss: Sequence[float], stride: int) -> list[Period]:
         """Finish the period in progress; the window that ends with it, oldest first.
 
         Args:

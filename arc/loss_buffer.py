@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import math
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,18 +14,31 @@ from arc.numbers import number
 CAPACITY: Final = 1024
 """Losses kept per period."""
 
-Values = npt.NDArray[np.float64]
 Loss = float | int | np.number[Any] | Tensor
+
+
+class CallLosses(NamedTuple):
+    """The losses since the last call: mean, extremes and first one; and all that the period has kept.
+
+    The mean is NaN or infinite if any loss of the period was, those that were not kept included.
+    """
+
+    mean: float
+    low: float
+    high: float
+    first: float
+    period: list[float]
 
 
 class LossBuffer:
     """Keeps every loss until :data:`CAPACITY` is reached, then every 2nd, every 4th, and so on.
 
     A kept loss is one that was recorded: dropping keeps the noise level that the network knows, where
-    averaging would not. A full buffer holds 512 to 1,024 losses, so a feature value (a hundredth of a
-    period) is taken at most 1/512 of the period away from its place.
+    averaging would not. A full buffer holds 513 to 1,024 losses, so a feature value (a hundredth of a
+    period) is taken less than 1/1024 of the period away from its place (half a stride).
 
     Tensors are copied into a buffer on their device; nothing crosses to the host before it is asked for.
+    The buffer's last slot is the sum of what was not kept: only whether it is finite matters.
     """
 
     def __init__(self) -> None:
@@ -40,7 +53,9 @@ class LossBuffer:
         self._count = 0
         self._call_start = 0
         self._values: list[float] = []
-        self._dropped: float | Tensor = 0.0
+        self._dropped = 0.0
+        if self._device_values is not None:
+            self._slots[CAPACITY].zero_()
 
     def __len__(self) -> int:
         return self._count
@@ -60,7 +75,7 @@ class LossBuffer:
                 self._slots[self._count].fill_(loss)
             self._count += 1
         else:
-            self._dropped = self._dropped + loss
+            self._dropped += loss
 
     def _add_tensor(self, loss: Tensor) -> None:
         if loss.dim():
@@ -75,7 +90,7 @@ class LossBuffer:
             self._slots[self._count].copy_(loss.detach())
             self._count += 1
         else:
-            self._dropped = self._dropped + loss.detach()
+            self._slots[CAPACITY].add_(loss.detach())
 
     def _keeps_next(self) -> bool:
         """Whether the next loss is one of those kept; makes room for it."""
@@ -88,18 +103,18 @@ class LossBuffer:
 
     def _thin_out(self) -> None:
         if self._device_values is None:
-            self._dropped = self._dropped + sum(self._values[1::2])
+            self._dropped += sum(self._values[1::2])
             self._values = self._values[::2]
         else:
-            self._dropped = self._dropped + self._device_values[1::2].sum()
-            self._device_values[: CAPACITY // 2] = self._device_values[::2].clone()
+            self._slots[CAPACITY].add_(self._device_values[1:CAPACITY:2].sum())
+            self._device_values[: CAPACITY // 2] = self._device_values[:CAPACITY:2].clone()
         self._count = CAPACITY // 2
         self._call_start = (self._call_start + 1) // 2
         self.stride *= 2
 
     def _move_to(self, device: torch.device) -> None:
         with torch.inference_mode(False):  # an inference tensor could not be written later
-            self._device_values = torch.zeros(CAPACITY, device=device)
+            self._device_values = torch.zeros(CAPACITY + 1, device=device)
             self._slots = self._device_values.unbind()
         if self._values:
             self._device_values[: self._count] = torch.tensor(self._values)
@@ -107,36 +122,36 @@ class LossBuffer:
 
     # -- what crosses to the host ----------------------------------------------------------------
 
-    def end_call(self) -> tuple[float, float, float, float]:
-        """Mean, smallest, largest and first loss since the last call, in one transfer.
+    def end_call(self) -> CallLosses:
+        """End a call, in one transfer of at most 4 kB; NaN and an empty period if there was no loss."""
+        period, dropped = self._on_host()
+        if not period:
+            return CallLosses(math.nan, math.nan, math.nan, math.nan, period)
+        since = period[min(self._call_start, len(period) - 1) :]
+        self._call_start = len(period)
+        return CallLosses(sum(since) / len(since) + 0.0 * dropped, min(since), max(since), since[0], period)
 
-        The mean is NaN or infinite if any loss was, those that were not kept included.
-        """
-        start = min(self._call_start, self._count - 1)
-        self._call_start = self._count
-        if self._device_values is None:
-            values = self._values[start:]
-            mean = sum(values) / len(values) + 0.0 * float(self._dropped)
-            return mean, min(values), max(values), values[0]
-        part = self._device_values[start : self._count]
-        low, high = part.aminmax()
-        ends = torch.stack([part.mean() + 0.0 * self._dropped, low, high, part[0]]).tolist()
-        return ends[0], ends[1], ends[2], ends[3]
+    def values(self) -> list[float]:
+        """The kept losses of the period, oldest first; one transfer."""
+        return self._on_host()[0]
 
-    def values(self) -> Values:
-        """The kept losses of the period, oldest first, float64; one transfer."""
+    def _on_host(self) -> tuple[list[float], float]:
+        """The kept losses, and a number that is finite if all others were; lists, as NumPy is slower here."""
         if self._device_values is None:
-            return np.array(self._values)
-        return self._device_values[: self._count].cpu().numpy().astype(np.float64)
+            return list(self._values), self._dropped
+        slots = self._device_values.cpu().numpy()
+        values: list[float] = slots[: self._count].tolist()
+        return values, self._dropped + float(slots[CAPACITY])
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
+        values, dropped = self._on_host()
         return {
-            "values": self.values().tolist(),
+            "values": values,
             "stride": self.stride,
             "seen": self._seen,
             "call_start": self._call_start,
-            "dropped": float(self._dropped),
+            "dropped": dropped,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 UNITS = 64
 """Hidden units of each LSTM layer."""
@@ -31,16 +34,17 @@ class Network(nn.Module):
         )
         self.lstm = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
         self.dense = nn.Sequential(nn.Linear(UNITS, 32), nn.ReLU(), nn.Linear(32, 3))
+        self._layers: Any = tuple(self.conv[i] for i in (0, 3)), tuple(self.dense[i] for i in (0, 2))
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits of shape (batch, 3) for windows of shape (batch, 300, 3)."""
         # The layers' functions, not their calls: for the one window of a live decision these cost a quarter.
+        convolutions, (hidden, output) = self._layers
         features = windows.transpose(1, 2)
-        for conv in (self.conv[0], self.conv[3]):
-            assert isinstance(conv, nn.Conv1d)
+        for conv in convolutions:
             features = torch.max_pool1d(torch.conv1d(features, conv.weight, conv.bias).relu(), 2)
         start = features.new_zeros(2, len(windows), UNITS)
-        lstm_weights: list[Tensor] = list(self.lstm.parameters())
+        lstm_weights: list[Tensor] = [weight for layer in self.lstm.all_weights for weight in layer]
         _, last, _ = torch.lstm(
             features.transpose(1, 2),
             (start, start),
@@ -52,5 +56,5 @@ class Network(nn.Module):
             bidirectional=False,
             batch_first=True,
         )
-        logits: Tensor = self.dense(last[-1])
-        return logits
+        units = linear(last[-1], hidden.weight, hidden.bias).relu()
+        return linear(units, output.weight, output.bias)

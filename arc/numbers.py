@@ -10,6 +10,8 @@ from torch import Tensor
 
 def number(value: Any, name: str) -> float:
     """``value`` as a float: a real number, or a tensor or array with one (TypeError, ValueError)."""
+    if type(value) is float:
+        return value
     if isinstance(value, Tensor):
         value = value.detach()
     if isinstance(value, Tensor | np.ndarray):

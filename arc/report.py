@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
-from arc.loss_buffer import CAPACITY, Values
+from arc.loss_buffer import CAPACITY
 
 _SCALARS: Final = 12
 
@@ -42,7 +42,7 @@ class Report:
     val_loss: float | None = None
     moved: float = math.nan
     stride: int = 1
-    losses: Values = field(default_factory=lambda: np.empty(0))
+    losses: Sequence[float] = ()
 
 
 def over_ranks(report: Report) -> Report:
@@ -81,7 +81,7 @@ def merged(reports: list[Report]) -> Report:
         moved=_mean([r.moved for r in reports]),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
-        losses=np.array([_mean(column) for column in columns]),
+        losses=[_mean(column) for column in columns],
     )
 
 
@@ -112,7 +112,7 @@ def _unpacked(row: list[float]) -> Report:
         moved=moved,
         stride=int(stride),
         val_loss=val if has_val else None,
-        losses=np.array(row[_SCALARS + 1 : _SCALARS + 1 + count]),
+        losses=row[_SCALARS + 1 : _SCALARS + 1 + count],
     )
 
 

@@ -1,5 +1,6 @@
 """Bounded memory, exact while short, thinned while long, no graph and no aliases."""
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arc.features import PERIOD_LENGTH, _linear
 from arc.loss_buffer import CAPACITY, LossBuffer
 
 
@@ -18,10 +20,39 @@ def test_every_stride_th_loss_is_kept(count: int, as_tensor: bool) -> None:
     values = torch.arange(float(count))
     for value in values if as_tensor else values.tolist():
         buffer.add(value)
-    kept = buffer.values().tolist()
+    kept = buffer.values()
     assert kept == list(range(0, count, buffer.stride))
     assert len(kept) == len(buffer) <= CAPACITY
     assert buffer.stride == 1 or len(kept) >= CAPACITY // 2
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(CAPACITY + 1, 20 * CAPACITY))
+def test_a_feature_is_taken_less_than_a_1024th_of_the_period_away(count: int) -> None:
+    """On a ramp the value is the place: the features of a thinned period against those of the whole."""
+    buffer = LossBuffer()
+    ramp = np.arange(count) / count
+    for value in ramp.tolist():
+        buffer.add(value)
+    places = [_linear(np.asarray(values), PERIOD_LENGTH) for values in (ramp, buffer.values())]
+    assert np.abs(places[1] - places[0]).max() <= 1 / 1024
+
+
+@pytest.mark.parametrize("as_tensor", [True, False])
+def test_a_new_period_forgets_what_was_dropped(as_tensor: bool) -> None:
+    buffer = LossBuffer()
+    for i in range(3 * CAPACITY):
+        value = math.nan if i % 4 else 1.0
+        buffer.add(torch.tensor(value) if as_tensor else value)
+    assert math.isnan(buffer.end_call().mean)
+    buffer.clear()
+    buffer.add(torch.tensor(2.0) if as_tensor else 2.0)
+    assert buffer.end_call().mean == 2.0
+
+
+def test_a_call_without_a_loss_has_no_mean() -> None:
+    call = LossBuffer().end_call()
+    assert math.isnan(call.mean) and call.period == []
 
 
 def test_memory_is_bounded() -> None:
@@ -41,7 +72,7 @@ def test_a_tensor_is_copied_without_its_graph() -> None:
     buffer.add(loss)
     with torch.no_grad():
         loss.zero_()
-    assert buffer.values().tolist() == [6.0]
+    assert buffer.values() == [6.0]
     assert all(not slot.requires_grad for slot in buffer._slots)
 
 
@@ -50,7 +81,7 @@ def test_inference_mode_and_half_precision_are_fine() -> None:
     with torch.inference_mode():
         buffer.add(torch.tensor(0.5, dtype=torch.bfloat16))
     buffer.add(torch.tensor([0.25], dtype=torch.float64, requires_grad=True))
-    assert buffer.values().tolist() == [0.5, 0.25]
+    assert buffer.values() == [0.5, 0.25]
 
 
 def test_numbers_and_tensors_mix() -> None:
@@ -66,7 +97,7 @@ def test_numbers_and_tensors_mix() -> None:
         np.int64(8),
     ):
         buffer.add(value)
-    assert buffer.values().tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert buffer.values() == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -78,11 +109,12 @@ def test_a_call_ends_with_its_mean_and_extremes(lengths: list[int], as_tensor: b
         values = torch.arange(float(start), float(start + length))
         for value in values if as_tensor else values.tolist():
             buffer.add(value)
-        mean, low, high, first = buffer.end_call()
+        call = buffer.end_call()
         stride = buffer.stride
-        assert mean == pytest.approx(values.mean().item(), abs=stride)
-        assert abs(low - start) <= stride and abs(high - (start + length - 1)) <= stride
-        assert first == low
+        assert call.mean == pytest.approx(values.mean().item(), abs=stride)
+        assert abs(call.low - start) <= stride and abs(call.high - (start + length - 1)) <= stride
+        assert call.first == call.low
+        assert call.period == buffer.values()
         start += length
 
 

@@ -44,7 +44,7 @@ def test_the_losses_are_those_of_the_batches(network: arc.Network) -> None:
     errors = (model.predict(INPUTS, verbose=0) - TARGETS) ** 2
     expected = [errors[i : i + 18].mean() for i in range(0, 72, 18)]
     assert callback.controller is not None
-    assert callback.controller._decider.history.losses.values().tolist() == pytest.approx(expected, rel=1e-4)
+    assert callback.controller._decider.history.losses.values() == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_schedule_is_refused(network: arc.Network) -> None:
