@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import torch
@@ -25,10 +25,18 @@ from proxy_eval.watched import Epoch, WatchedRun, budget, follow
 from tasks import registry, workers
 from tasks.base import Source
 from tasks.errors import InputError
+from tasks.loop import Evaluation
 from tasks.seeding import derive
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What a method may raise for reasons of its own; anything else is an error of the program."""
+
+
+class Untrained(NamedTuple):
+    """A model before its first step, on the two splits."""
+
+    val: Evaluation
+    test: Measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +108,9 @@ class ComparisonUnit:
         """Run it; one row of :data:`proxy_eval.comparison_schema.RUN`, but for ``unit_seconds``."""
         if methods.identity(self.method, self.options) != self.identity:
             raise InputError(f"the controller of {self.label} has changed since the start; run it again")
-        run, untrained = self._new_run()
+        run, before = self._new_run()
         steps = self.epochs * run.steps_per_epoch
-        kept = Kept(run, untrained, budget(run, self.epochs))
+        kept = Kept(run, before.test, budget(run, self.epochs))
         trace: list[Epoch] = []
         method: Method | None = None
         failure = None
@@ -139,9 +147,10 @@ class ComparisonUnit:
             "higher_is_better": task.higher_is_better,
             **{k: [getattr(e, k) for e in trace] for k in _CURVES},
             "budget": kept.budget,
-            "untrained_val_loss": untrained.val_loss,
-            "untrained_test_loss": untrained.test_loss,
-            "untrained_test_metric": untrained.test_metric,
+            "untrained_val_loss": before.val.loss,
+            "untrained_val_metric": before.val.metric,
+            "untrained_test_loss": before.test.test_loss,
+            "untrained_test_metric": before.test.test_metric,
             **kept.scores(),
             **{k: int(getattr(run.cost, k)) for k in ("forwards", "backwards", "steps", "snapshots")},
             "seconds": clock.wall,
@@ -154,7 +163,7 @@ class ComparisonUnit:
             "decision_reason": [d.reason for d in found],
         }
 
-    def _new_run(self) -> tuple[WatchedRun, Measured]:
+    def _new_run(self) -> tuple[WatchedRun, Untrained]:
         """The run before its first step, the same for every method and LR of a task and seed."""
         task, data = load(self.task, self.scale, self.source, self.device)
         key = derive(self.base_seed, registry.short_name(self.task), self.seed, "comparison")
@@ -171,15 +180,15 @@ class ComparisonUnit:
 
 
 _CURVES = ("lr", "train_loss", "val_loss", "val_metric", "charged")
-_UNTRAINED: dict[object, Measured] = {}
+_UNTRAINED: dict[object, Untrained] = {}
 
 
-def untrained(run: WatchedRun, key: object) -> Measured:
+def untrained(run: WatchedRun, key: object) -> Untrained:
     """What a run is worth before its first step, measured once per process and ``key``."""
     if key not in _UNTRAINED:
         if len(_UNTRAINED) >= 256:
             _UNTRAINED.clear()
-        _UNTRAINED[key] = Measured.of(run)
+        _UNTRAINED[key] = Untrained(run.evaluate("val"), Measured.of(run, 0))
     return _UNTRAINED[key]
 
 

@@ -50,6 +50,7 @@ RUN = pa.schema(
         _field("charged", pa.list_(pa.int64()), "per epoch: forward passes so far, one validation included"),
         _field("budget", pa.int64(), "what a constant LR is charged for the whole run"),
         _field("untrained_val_loss", pa.float64(), "before the first step"),
+        _field("untrained_val_metric", pa.float64(), "before the first step"),
         _field("untrained_test_loss", pa.float64(), "before the first step"),
         _field("untrained_test_metric", pa.float64(), "before the first step"),
         *_scores("last", "after the last step"),

@@ -10,26 +10,23 @@ from typing import NamedTuple, Self
 from torch import Tensor
 
 from proxy_eval.watched import Epoch, WatchedRun
+from tasks.loop import Evaluation
 
 NAMES = ("last", "best", "last_within", "best_within")
 
 
 class Measured(NamedTuple):
-    """A model on the validation and the test split; NaN where its parameters are not finite."""
+    """A model on the test split; NaN where its parameters are not finite."""
 
     epoch: int
-    val_loss: float
     test_loss: float
     test_metric: float
 
     @classmethod
-    def of(cls, run: WatchedRun, epoch: int = 0, val_loss: float | None = None) -> Self:
+    def of(cls, run: WatchedRun, epoch: int) -> Self:
         """Measure the run's model as it stands."""
-        if not run.finite:
-            return cls(epoch, math.nan, math.nan, math.nan)
-        loss = run.evaluate("val", metric=False).loss if val_loss is None else val_loss
-        test = run.evaluate("test")
-        return cls(epoch, loss, test.loss, math.nan if test.metric is None else test.metric)
+        test = run.evaluate("test") if run.finite else Evaluation(math.nan, math.nan)
+        return cls(epoch, test.loss, math.nan if test.metric is None else test.metric)
 
 
 class _State(NamedTuple):
@@ -71,7 +68,7 @@ class Kept:
                 continue
             if id(state.tensors) not in once:
                 self.run.model.load_state_dict(state.tensors)
-                once[id(state.tensors)] = Measured.of(self.run, state.epoch, state.val_loss)
+                once[id(state.tensors)] = Measured.of(self.run, state.epoch)
             found[name] = once[id(state.tensors)]
         return found
 
