@@ -207,10 +207,17 @@ def settings_of(task: str, scale: str) -> str:
 
 @functools.cache
 def _made_with() -> dict[str, str]:
-    import platform
-
-    machine = f"{platform.machine()}, {torch.get_num_threads()} thread"
+    cuda = torch.cuda.is_available()
+    machine = torch.cuda.get_device_name() if cuda else f"{_processor()}, one thread per run"
     return {"arc.versions": json.dumps(store.versions()), "arc.machine": machine}
+
+
+def _processor() -> str:
+    """The name of the processor where Linux tells it, else its architecture."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} cores of {names[0]}" if names else platform.machine()
 
 
 class _Clock:

@@ -50,7 +50,7 @@ def improvement(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
     """
     x, y = np.broadcast_arrays(np.asarray(first, dtype=float), np.asarray(second, dtype=float))
     wins = np.where(np.isnan(x) | np.isnan(y), np.nan, (x > y) + 0.5 * (x == y))
-    return _mean(_mean(wins, (-3, -1)), (-1,))
+    return mean(mean(wins, (-3, -1)), (-1,))
 
 
 def interval(
@@ -87,7 +87,7 @@ def signed_rank(first: Array, second: Array) -> float:
     from scipy.stats import wilcoxon
 
     x, y = np.broadcast_arrays(first, second)
-    differences = _mean(x - y, (-1,)).ravel()
+    differences = mean(x - y, (-1,)).ravel()
     differences = differences[np.isfinite(differences)]
     if not differences.any():
         return 1.0
@@ -161,7 +161,7 @@ def profile(times: Mapping[str, Array], factors: npt.ArrayLike) -> dict[str, Arr
     return {name: np.mean((taken <= limits) & np.isfinite(taken), axis=1) for name, taken in times.items()}
 
 
-def _mean(values: Array, axes: tuple[int, ...]) -> Array:
+def mean(values: Array, axes: tuple[int, ...]) -> Array:
     """The mean of what is there; NaN where nothing is."""
     there = np.isfinite(values)
     count = there.sum(axes)
