@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import torch
 
 from arc.decision import Decision
 from arc.methods.controlled import Controlled
@@ -20,7 +19,9 @@ from data_gen import store
 from data_gen.generate import load
 from proxy_eval import comparison_schema as schema
 from proxy_eval import methods
+from proxy_eval.clock import Clock
 from proxy_eval.kept import Kept, Measured
+from proxy_eval.made_with import made_with
 from proxy_eval.watched import Epoch, WatchedRun, budget, follow
 from tasks import registry, workers
 from tasks.base import Source
@@ -100,7 +101,7 @@ class ComparisonUnit:
         began = time.thread_time()
         row = self.row()
         row["unit_seconds"] = time.thread_time() - began
-        table = pa.Table.from_pylist([row], schema=schema.RUN.with_metadata(_made_with()))
+        table = pa.Table.from_pylist([row], schema=schema.RUN.with_metadata(made_with()))
         store.write(self.path, table)
         return 1
 
@@ -114,7 +115,7 @@ class ComparisonUnit:
         trace: list[Epoch] = []
         method: Method | None = None
         failure = None
-        clock = _Clock()
+        clock = Clock()
         try:
             with clock:
                 method = methods.make(self.method, run, steps, **self.options)
@@ -203,38 +204,3 @@ def settings_of(task: str, scale: str) -> str:
     """A hash of a task's numbers."""
     encoded = json.dumps(asdict(registry.get(task, scale)), sort_keys=True, default=str).encode()
     return hashlib.sha256(encoded).hexdigest()[:16]
-
-
-@functools.cache
-def _made_with() -> dict[str, str]:
-    cuda = torch.cuda.is_available()
-    machine = torch.cuda.get_device_name() if cuda else f"{_processor()}, one thread per run"
-    return {"arc.versions": json.dumps(store.versions()), "arc.machine": machine}
-
-
-def _processor() -> str:
-    """The name of the processor where Linux tells it, else its architecture."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} cores of {names[0]}" if names else platform.machine()
-
-
-class _Clock:
-    """Wall and CPU time of what runs inside it."""
-
-    def __init__(self) -> None:
-        self.wall = self.cpu = 0.0
-
-    def __enter__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.thread_time()
-
-    def __exit__(self, *_: object) -> None:
-        self.wall += time.perf_counter() - self._wall
-        self.cpu += time.thread_time() - self._cpu
-
-    def time(self, epochs: Any) -> Epoch | None:
-        """The next of an iterator, or None at its end; timed."""
-        with self:
-            found: Epoch | None = next(epochs, None)
-        return found

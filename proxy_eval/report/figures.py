@@ -94,7 +94,7 @@ def cost_and_quality(lines: Sequence[Line], highlight: Sequence[str], path: Path
     cost.set_xticks(ticks, [f"{t:g}" for t in ticks])
     cost.minorticks_off()
     score.set_xlabel("score over the grid (IQM and 95 % interval)")
-    cost.set_xlabel("cost (forward passes; a constant LR is 1)")
+    cost.set_xlabel("cost (a constant LR: 1)")
     for axes in (score, cost):
         axes.grid(alpha=0.3)
     save(drawing, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from proxy_eval import scores, stats
 from proxy_eval.plan import ORACLE
-from proxy_eval.report import curves, figures, prose, tables
+from proxy_eval.report import curves, figures, horizons, paired, prose, tables
 from proxy_eval.report.page import Block, Figure, Heading, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.summary import lines, title
@@ -41,10 +41,11 @@ class ReportConfig:
 
 def report(config: ReportConfig) -> int:
     """Write the report; the exit code."""
-    found = load(config.comparison)
+    everything = load(config.comparison)
+    found = whole_seeds(everything)
     out = Path(config.out)
     (out / NAME).mkdir(parents=True, exist_ok=True)
-    blocks = assemble(found, config, out)
+    blocks = assemble(found, config, out) + missing(everything, found)
     (out / f"{NAME}.md").write_text(markdown(blocks))
     (out / f"{NAME}.html").write_text(html_page(blocks, out))
     print(
@@ -66,7 +67,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     ]
     if not references:
         blocks.append(Text("The oracle's cosine runs are not there yet, so nothing can be scored."))
-        return [*blocks, *_missing(found)]
+        return blocks
     rows = by_horizon[config.horizon]
     asked = found.asked[
         (found.asked["horizon"] == config.horizon) & found.asked["task"].isin(list(references))
@@ -87,7 +88,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
         *tables.main(summary, config.arc),
         prose.scores(decades),
         Heading(f"{title(config.arc)} against each, run by run"),
-        *tables.against(rows, config.arc, decades, seed=config.seed, resamples=config.resamples),
+        *paired.against(rows, config.arc, decades, seed=config.seed, resamples=config.resamples),
         Heading("Task by task"),
         *tables.by_task(rows, references, highlight, config.arc),
     ]
@@ -95,7 +96,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     figures.cost_and_quality(summary, highlight, path)
     blocks += [Heading("What it costs"), Figure(at, "Score against cost, one point per method")]
     blocks += _profile(rows, references, decades, highlight, image("time_to_target"))
-    blocks += [Heading("Longer and shorter runs"), *tables.horizons(by_horizon)]
+    blocks += [Heading("Longer and shorter runs"), *horizons.horizons(by_horizon)]
     blocks += [
         Heading("Median runs"),
         Text(prose.MEDIAN_RUNS.format(arc=title(config.arc))),
@@ -105,7 +106,18 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
         curves.curves(rows, task, highlight, config.arc, path)
         blocks += [Heading(task, 3), Figure(at, f"Validation loss and LR of median runs on {task}")]
     blocks += [Heading("Failures, one by one"), *tables.failures(mine[mine["label"] != ORACLE])]
-    return [*blocks, *_missing(found)]
+    return blocks
+
+
+def whole_seeds(found: Found) -> Found:
+    """Without seeds that have only begun: their few cells would stand for the whole grid."""
+    rows, asked = (
+        t[t["label"] != ORACLE].groupby(["horizon", "seed"]).size() for t in (found.rows, found.asked)
+    )
+    part = rows / asked
+    begun = part[part < 0.9 * part.groupby("horizon").transform("max")].index
+    cells = pd.MultiIndex.from_frame(found.rows[["horizon", "seed"]])
+    return replace(found, rows=found.rows[~cells.isin(begun)])
 
 
 def of_horizon(rows: pd.DataFrame, horizon: float) -> pd.DataFrame:
@@ -144,15 +156,18 @@ def _profile(
     ]
 
 
-def _missing(found: Found) -> list[Block]:
-    there = set(found.rows["run_id"])
-    left = found.asked[~found.asked["run_id"].isin(there)]
+def missing(everything: Found, used: Found) -> list[Block]:
+    """What was asked for and is not there, and what is there but not used yet."""
+    there = set(everything.rows["run_id"])
+    left = everything.asked[~everything.asked["run_id"].isin(there)]
+    head = Heading("What is missing")
     if left.empty:
-        return [Heading("What is missing"), Text("Nothing: every run that was asked for is there.")]
+        return [head, Text("Nothing: every run that was asked for is there.")]
+    seeds = sorted(set(everything.rows["seed"]) - set(used.rows["seed"]))
+    said = f"{len(left)} of {len(everything.asked)} runs are missing; the numbers above are of what is there"
+    said += f", without the seeds that have only begun ({', '.join(map(str, seeds))})." if seeds else "."
     rows = [
         [title(str(label)), f"{horizon:g}", str(len(mine)), str(mine["task"].nunique())]
         for (label, horizon), mine in left.groupby(["label", "horizon"])
     ]
-    table = Table(["method", "horizon", "runs missing", "on tasks"], rows)
-    said = f"{len(left)} of {len(found.asked)} runs are missing; the numbers above are of what is there."
-    return [Heading("What is missing"), Text(said), table]
+    return [head, Text(said), Table(["method", "horizon", "runs missing", "on tasks"], rows)]
