@@ -8,14 +8,14 @@ make the method anew, then ``load_state_dict``, ``run.restore`` and ``drive``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from arc.methods.method import Method
 from arc.methods.run import Run
 from proxy_eval import schedules
+from proxy_eval.controllers import Arc
 
 Factory = Callable[..., Method]
 
@@ -37,6 +37,8 @@ class Entry:
         needs_lr0: whether the initial LR matters; others run once per seed.
         options: keyword arguments that ``make`` requires.
         packages: what must be installed beyond the pipeline.
+        decided_by: ``(**options)`` to what decides a run beyond name and options (JSON types), such as the
+            weights of a controller.
     """
 
     make: Factory
@@ -44,32 +46,12 @@ class Entry:
     needs_lr0: bool = True
     options: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    decided_by: Callable[..., Any] | None = None
 
 
 def epochs(run: Run, steps: int) -> int:
     """Whole epochs in ``steps``, at least 1."""
     return max(1, steps // run.steps_per_epoch)
-
-
-def _arc(run: Run, steps: int, *, anneal: bool = False, policy: str = "default") -> Method:
-    from arc.controller import Controller
-    from arc.methods.controlled import Controlled
-
-    def controller(run: Run, epochs: int) -> Controller:
-        total = {"total_epochs": epochs} if anneal else {}
-        return Controller(run.optimizer, policy=policy, **total)  # type: ignore[arg-type]
-
-    return Controlled(controller=controller)
-
-
-def _arc_weights(run: Run, steps: int, *, weights: str) -> Method:
-    from arc import weights as files
-    from arc.controller import Controller
-    from arc.methods.controlled import Controlled
-
-    path = Path(weights)
-    network = files.import_keras(path) if path.suffix == ".h5" else files.load(path)
-    return Controlled(controller=lambda run, _: Controller(run.optimizer, network=network, policy="paper"))
 
 
 def _arc_random(run: Run, steps: int, **options: Any) -> Method:
@@ -118,10 +100,10 @@ def _line_search(run: Run, steps: int) -> Method:
     return LineSearch()
 
 
-def _one_cycle(run: Run, steps: int) -> Method:
+def _one_cycle(run: Run, steps: int, **options: Any) -> Method:
     from arc.methods.range_test import OneCycle
 
-    return OneCycle()
+    return OneCycle(**options)
 
 
 def _schedule_free(run: Run, steps: int) -> Method:
@@ -148,15 +130,23 @@ def _with(make: Factory, **options: Any) -> Factory:
     return lambda run, steps, **more: make(run, steps, **options, **more)
 
 
+def _arc(title: str, *, options: tuple[str, ...] = (), **settings: Any) -> Entry:
+    make = Arc(**settings)
+    return Entry(
+        make=make, title=title, needs_lr0=not make.searched, options=options, decided_by=make.identity
+    )
+
+
 METHODS: dict[str, Entry] = {
-    "arc": Entry(make=_arc, title="ARC"),
-    "arc_anneal": Entry(make=_with(_arc, anneal=True), title="ARC, annealed"),
-    "arc_auto": Entry(make=_searched(_arc), title="ARC, lr0=auto", needs_lr0=False),
-    "arc_auto_anneal": Entry(
-        make=_searched(_with(_arc, anneal=True)), title="ARC, lr0=auto, annealed", needs_lr0=False
-    ),
-    "arc_paper": Entry(make=_with(_arc, policy="paper"), title="ARC, the paper's policy"),
-    "arc_published": Entry(make=_arc_weights, title="ARC, published weights", options=("weights",)),
+    "arc": _arc("ARC"),
+    "arc_anneal": _arc("ARC, annealed", anneal=True),
+    "arc_rollback": _arc("ARC, rollback", rollback=True),
+    "arc_anneal_rollback": _arc("ARC, annealed, rollback", anneal=True, rollback=True),
+    "arc_auto": _arc("ARC, lr0=auto", searched=True),
+    "arc_auto_anneal": _arc("ARC, lr0=auto, annealed", searched=True, anneal=True),
+    "arc_paper": _arc("ARC, the paper's policy", policy="paper"),
+    "arc_published": _arc("ARC, published weights", policy="paper", options=("weights",)),
+    "arc_default_published": _arc("ARC, published weights, our policy", options=("weights",)),
     "arc_random": Entry(make=_arc_random, title="ARC, random actions"),
     "constant": Entry(make=schedules.constant, title="constant"),
     "cosine": Entry(make=schedules.cosine, title="cosine"),
@@ -223,3 +213,9 @@ def make(name: str, run: Run, steps: int, **options: Any) -> Method:
         if error.name in entry.packages:
             raise ImportError(f"method {name} needs {error.name}: pip install {error.name}") from error
         raise
+
+
+def identity(name: str, options: Mapping[str, Any]) -> Any:
+    """What decides a run of the method beyond its name and options, or None."""
+    decided_by = get(name).decided_by
+    return None if decided_by is None else decided_by(**options)

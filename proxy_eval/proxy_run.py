@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
+from arc import weights
 from arc.controller import Controller
+from arc.methods.controlled import Controlled
 from data_gen import store
 from data_gen.generate import load
-from proxy_eval.drive import drive
+from proxy_eval.watched import WatchedRun, follow
 from tasks import registry, workers
 from tasks.base import Source
-from tasks.loop import TaskRun
 from tasks.seeding import derive
 
 _VALUES = pa.list_(pa.float32())
@@ -88,13 +88,20 @@ class ProxyUnit:
         task, data = load(self.task, self.scale, self.source, self.device)
         # paired: a repeat has the same weights and data order whatever the candidate and the LR
         seed = derive(self.seed, registry.short_name(self.task), self.repeat, "proxy")
-        run = TaskRun(task, data, optimizer=self.optimizer, lr=self.lr0, seed=seed, device=self.device)
-        controller = Controller.from_pretrained(
-            self.candidate, run.optimizer, policy="paper", period=self.period
+        run = WatchedRun(task, data, optimizer=self.optimizer, lr=self.lr0, seed=seed, device=self.device)
+        network = weights.load(self.candidate)
+        method = Controlled(
+            controller=lambda run, _: Controller(
+                run.optimizer, network=network, policy="paper", period=self.period
+            )
         )
-        trace = pd.DataFrame(drive(run, controller, self.epochs, tick))
-        metrics = trace["metric"].to_numpy(dtype=float)
+        trace = []
+        for epoch in follow(run, method, self.epochs):
+            trace.append(epoch)
+            tick()
+        metrics = np.array([epoch.val_metric for epoch in trace])
         signed = metrics if task.higher_is_better else -metrics
+        actions = {decision.epoch: decision.action.label for decision in method.decisions}
         finite = signed[np.isfinite(signed)]
         row = {
             "run_id": self.run_id,
@@ -105,8 +112,9 @@ class ProxyUnit:
             "lr0": self.lr0,
             "repeat": self.repeat,
             "score": float(finite.max()) if finite.size else math.nan,
-            **{k: trace[k].tolist() for k in ("lr", "train_loss", "val_loss", "metric")},
-            "actions": [a if isinstance(a, str) else None for a in trace["action"]],
+            **{k: [getattr(epoch, k) for epoch in trace] for k in ("lr", "train_loss", "val_loss")},
+            "metric": metrics.tolist(),
+            "actions": [actions.get(epoch.number) for epoch in trace],
         }
         store.write(self.path, pa.Table.from_pylist([row], schema=PROXY_RUN))
         return 1

@@ -29,16 +29,19 @@ def cosine(run: Run, steps: int) -> Method:
     return Schedule(scheduler=lambda o, n, _: torch_schedulers.CosineAnnealingLR(o, n))
 
 
-def cyclic_cosine(run: Run, steps: int) -> Method:
-    """Cosines with warm restarts; the first takes a third of the run, the second the rest [ARC's code]."""
+def cyclic_cosine(run: Run, steps: int, *, cycles: int = 2) -> Method:
+    """Cosines with warm restarts, each twice as long as the one before; two, or ARC's three on PTB [code]."""
+    parts = 2**cycles - 1
     return Schedule(
-        scheduler=lambda o, n, _: torch_schedulers.CosineAnnealingWarmRestarts(o, max(1, n // 3), T_mult=2)
+        scheduler=lambda o, n, _: torch_schedulers.CosineAnnealingWarmRestarts(
+            o, max(1, n // parts), T_mult=2
+        )
     )
 
 
-def exponential(run: Run, steps: int) -> Method:
-    """Times 0.9 per epoch, as in ARC's 30 epochs."""
-    return Schedule(scheduler=lambda o, *_: torch_schedulers.ExponentialLR(o, GAMMA), per_epoch=True)
+def exponential(run: Run, steps: int, *, gamma: float = GAMMA) -> Method:
+    """Times ``gamma`` per epoch."""
+    return Schedule(scheduler=lambda o, *_: torch_schedulers.ExponentialLR(o, gamma), per_epoch=True)
 
 
 def linear(run: Run, steps: int) -> Method:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arc.controller import Controller
+from arc.decision import Decision
 from arc.methods.method import Method, State
 from arc.methods.run import Run
 
@@ -48,6 +49,11 @@ class Controlled(Method):
     def epoch_end(self, run: Run) -> None:
         """Let the controller see the validation loss and decide."""
         self.live(run).step(val_loss=run.validate())
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The controller's decisions so far, oldest first."""
+        return [] if self._live is None else self._live.decisions
 
     def live(self, run: Run) -> Controller:
         """The controller itself; after a resume it is built here."""

@@ -1,0 +1,1 @@
+"""``python -m proxy_eval.report``: tables, figures and one page of a comparison."""

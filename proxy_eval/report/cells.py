@@ -1,0 +1,41 @@
+"""How the report writes numbers and names; what is not known is a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def number(value: float) -> str:
+    """A score or a regret."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def percent(value: float) -> str:
+    """A part of something."""
+    return "-" if math.isnan(value) else f"{value:.0%}"
+
+
+def trials(value: float) -> str:
+    """A number of trials as :func:`proxy_eval.stats.trials_to_equal` counts them."""
+    return "-" if math.isnan(value) else "over 64" if math.isinf(value) else f"{value:.0f}"
+
+
+def p_value(value: float) -> str:
+    """A p-value."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def lr0(value: float) -> str:
+    """An initial LR; NaN: the method takes none."""
+    return "none" if math.isnan(value) else f"{value:.2g}"
+
+
+def cell(text: str) -> str:
+    """Any text, on one line and without what ends a cell."""
+    return " ".join(text.split()).replace("|", "/")[:160]
+
+
+def listed(titles: Sequence[str], most: int = 99) -> str:
+    """Titles, which hold commas themselves."""
+    return "; ".join(titles[:most]) + (f"; and {len(titles) - most} more" if len(titles) > most else "")

@@ -1,0 +1,174 @@
+"""Statistics of the comparison: interquartile mean, bootstrap intervals, improvement, Holm, profiles.
+
+Score arrays are (runs, tasks, LR0s): a run is a seed, paired over methods, tasks and LR0s share nothing.
+NaN is a run that is not there yet. Functions that reduce take leading axes along.
+
+Source: Agarwal et al. (2021), Deep RL at the edge of the statistical precipice, for the interquartile
+mean and the stratified bootstrap; Holm (1979); Dolan and Moré (2002) for performance profiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+RESAMPLES = 2000
+
+
+def iqm(scores: npt.ArrayLike) -> Array:
+    """The interquartile mean over the last three axes: of the middle half of all values.
+
+    Example:
+        >>> float(iqm([[[0.0, 1.0, 2.0, 100.0]]]))
+        1.5
+    """
+    array = np.asarray(scores, dtype=float)
+    flat = np.sort(array.reshape(*array.shape[:-3], -1), axis=-1)  # NaN comes last
+    count = np.isfinite(flat).sum(-1, keepdims=True)
+    cut = count // 4
+    rank = np.arange(flat.shape[-1])
+    middle = (rank >= cut) & (rank < count - cut)
+    total = np.where(middle, flat, 0.0).sum(-1)
+    taken = middle.sum(-1)
+    return _ratio(total, taken)
+
+
+def improvement(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
+    """The probability that a run of the first method beats the same run of the second; a tie is a half.
+
+    Pairs are the same seed, task and LR0 (a method without LR0 has one column, which meets all of the
+    other's). The mean of the tasks' probabilities, so that every task weighs the same.
+
+    Example:
+        >>> float(improvement([[[0.9, 0.5]]], [[[0.1, 0.5]]]))
+        0.75
+    """
+    x, y = np.broadcast_arrays(np.asarray(first, dtype=float), np.asarray(second, dtype=float))
+    wins = np.where(np.isnan(x) | np.isnan(y), np.nan, (x > y) + 0.5 * (x == y))
+    return mean(mean(wins, (-3, -1)), (-1,))
+
+
+def interval(
+    statistic: Callable[..., Array],
+    *scores: Array,
+    seed: int,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """A percentile bootstrap interval, stratified by task: runs are redrawn within each task.
+
+    Args:
+        statistic: reduces the last three axes of its arguments.
+        scores: arrays (runs, tasks, LR0s) with the same runs and tasks, redrawn alike (paired).
+        seed: decides the resamples.
+        resamples: how many.
+        level: of the interval.
+
+    A drawn run comes with all its LR0s, since they share initial weights and order of the data.
+    """
+    runs, tasks = scores[0].shape[:2]
+    if runs == 0:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).integers(runs, size=(resamples, runs, tasks))
+    found = statistic(*(array[drawn, np.arange(tasks)] for array in scores))
+    if not np.isfinite(found).any():
+        return math.nan, math.nan
+    low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def signed_rank(first: Array, second: Array) -> float:
+    """The p-value of Wilcoxon's signed-rank test on the mean difference of every run and task."""
+    from scipy.stats import wilcoxon
+
+    x, y = np.broadcast_arrays(first, second)
+    differences = mean(x - y, (-1,)).ravel()
+    differences = differences[np.isfinite(differences)]
+    if not differences.any():
+        return 1.0
+    return float(wilcoxon(differences, zero_method="zsplit", method="approx").pvalue)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's step-down correction; multiplied p-values, at most 1, in the order given.
+
+    Example:
+        >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+        {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    """
+    corrected: dict[str, float] = {}
+    highest = 0.0
+    for i, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - i) * p_values[name]))
+        corrected[name] = highest
+    return {name: corrected[name] for name in p_values}
+
+
+def expected_best(scores: npt.ArrayLike, chosen_by: npt.ArrayLike, trials: int) -> float:
+    """What the best of some random trials is worth on average, when another measure chooses it.
+
+    Args:
+        scores: what a run is worth (test).
+        chosen_by: the measure by which the best of the trials is taken (validation).
+        trials: runs drawn with replacement.
+
+    Example:
+        >>> expected_best([0.0, 1.0], [0.1, 0.9], trials=2)
+        0.75
+    """
+    values, measures = np.asarray(scores, dtype=float), np.asarray(chosen_by, dtype=float)
+    order = np.argsort(np.nan_to_num(measures, nan=-np.inf), kind="stable")
+    part = np.arange(len(values) + 1) / len(values)
+    return float(values[order] @ np.diff(part**trials))
+
+
+def trials_to_equal(
+    target: float, scores: Sequence[Array], chosen_by: Sequence[Array], most: int = 64
+) -> float:
+    """How many random trials it takes to be worth ``target`` on average over the tasks; inf above ``most``.
+
+    Args:
+        target: the score to equal.
+        scores, chosen_by: of the trials, one array per task, as for :func:`expected_best`.
+    """
+    for trials in range(1, most + 1):
+        each = [expected_best(s, c, trials) for s, c in zip(scores, chosen_by, strict=True)]
+        if float(np.mean(each)) >= target:
+            return trials
+    return math.inf
+
+
+def profile(times: Mapping[str, Array], factors: npt.ArrayLike) -> dict[str, Array]:
+    """Performance profiles: the part of the workloads that a method solves in factor x the best time.
+
+    Args:
+        times: one array (workloads,) per method; inf where the target was not reached.
+        factors: at which the profile is read.
+
+    Workloads that nobody solves count against everybody.
+
+    Example:
+        >>> profile({"a": np.array([1.0, 4.0]), "b": np.array([2.0, 2.0])}, [1, 2])
+        {'a': array([0.5, 1. ]), 'b': array([0.5, 1. ])}
+    """
+    best = np.min(list(times.values()), axis=0)
+    limits = np.asarray(factors, dtype=float)[:, None] * best
+    return {name: np.mean((taken <= limits) & np.isfinite(taken), axis=1) for name, taken in times.items()}
+
+
+def mean(values: Array, axes: tuple[int, ...]) -> Array:
+    """The mean of what is there; NaN where nothing is."""
+    there = np.isfinite(values)
+    count = there.sum(axes)
+    total = np.where(there, values, 0.0).sum(axes)
+    return _ratio(total, count)
+
+
+def _ratio(total: Array, count: npt.NDArray[np.int_]) -> Array:
+    ratio: Array = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return ratio
