@@ -56,7 +56,7 @@ class Decider:
             low=call.low,
             high=call.high,
             first=call.first,
-            moved=self._recovery.moved() if ends and kept else math.nan,
+            moved=self._recovery.moved() if kept else math.nan,
             stride=losses.stride,
             losses=call.period if ends else (),
         )
@@ -75,10 +75,12 @@ class Decider:
             self.history.drop_period()
             return None
         trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
-        if not trouble and self._ends_period and self._recovery.in_start and self._watch.ruined(report):
+        if not trouble and self._recovery.in_start and self._watch.ruined(report):
             trouble = "the start ruined the net, training loss at or above its first value"
         if trouble:
             return self._rescue(trouble)
+        if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
+            return self._take_back()
         self._recovery.keep()
         if self._settings.anneals(self.epoch):
             return self._anneal()
@@ -97,7 +99,17 @@ class Decider:
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)
         decision = self._apply(move, probabilities, reason)
         self._policy.applied(decision.multiplier if self._steering.in_control else 1.0)
+        if decision.multiplier > 1:
+            self._recovery.raised(report)
         return decision
+
+    def _take_back(self) -> Decision:
+        self.history.drop_period()
+        note = "training and validation loss got worse after a raise, went back to the state before it"
+        move = self._policy.taken_back(note)
+        if self._settings.anneals(self.epoch):
+            move = move._replace(multiplier=move.multiplier * self._settings.anneal_factor(self.epoch))
+        return self._apply(move, GUARD, note)
 
     def _rescue(self, trouble: str) -> Decision:
         self.history.drop_period()

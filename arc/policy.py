@@ -17,7 +17,9 @@ class Policy:
     Attributes:
         acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
             min(n, acceleration); 1 switches it off.
-        undo: take a raise back after which the validation loss got worse, and accelerate no more.
+        undo: take a raise back after which the validation loss got worse, and accelerate no more. With
+            ``rollback`` a raise after which the training loss got worse as well is taken back with the
+            state of model and optimizer from before it.
         min_confidence: a less probable raise or lower becomes a keep; 0 switches it off.
         anneal: the last share of ``total_epochs`` over which the LR falls linearly towards 0; in
             [0, 1), 0 switches it off.
@@ -101,11 +103,13 @@ class PolicyState:
         before, after = val_losses[-2:]
         if before is None or after is None or after <= before:
             return None
-        self._accelerates = False
-        self._streak, self._last = 0, Action.KEEP
-        return Move(
-            Action.LOWER, 1 / self._last_multiplier, "validation loss got worse after a raise, taken back"
-        )
+        return self.taken_back("validation loss got worse after a raise, taken back")
+
+    def taken_back(self, note: str) -> Move:
+        """The move that takes the last raise back; nothing accelerates any more."""
+        multiplier = 1 / self._last_multiplier
+        self._forget()
+        return Move(Action.LOWER, multiplier, note)
 
     def _chosen(self, probabilities: Sequence[float]) -> Move:
         action = Action(max(Action, key=lambda a: probabilities[a]))
@@ -125,9 +129,12 @@ class PolicyState:
 
         As strong as acceleration allows, and :data:`RESTART` for a new start from the initial state.
         """
+        self._forget()
+        return RESTART if restart else math.pow(Action.LOWER.multiplier, self.policy.acceleration)
+
+    def _forget(self) -> None:
         self._streak, self._last, self._last_multiplier = 0, Action.KEEP, 1.0
         self._accelerates = False
-        return RESTART if restart else math.pow(Action.LOWER.multiplier, self.policy.acceleration)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""

@@ -1,16 +1,24 @@
-"""Going back: to the last good state, or to the start while the start can still be judged."""
+"""Going back: to the last good state, to the one before a raise, or to the start while it can be judged."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from arc.guards import START_PERIODS
+from arc.report import Report
 from arc.rollback import Snapshots
 from arc.settings import Settings
+
+
+class Losses(NamedTuple):
+    """Mean training loss and validation loss (None without one) of a call."""
+
+    mean: float
+    val_loss: float | None
 
 
 class Recovery:
@@ -24,6 +32,7 @@ class Recovery:
         self._snapshots: Snapshots | None = None
         self._start_calls = START_PERIODS * settings.period
         self._good_calls = 0
+        self._before: Losses | None = None  # the call that ended in the last raise, while it is on trial
         if settings.rollback is False:
             return
         if not isinstance(model, nn.Module):
@@ -50,13 +59,39 @@ class Recovery:
         if self._good_calls == self._start_calls:
             self._snapshots.drop("initial")
 
+    def raised(self, report: Report) -> None:
+        """The LR was raised after this call: its state, the last good one, stays to go back to."""
+        if self._snapshots is not None:
+            self._snapshots.keep_as("good", "before")
+            self._before = Losses(report.mean, report.val_loss)
+
+    def settle(self, report: Report) -> bool:
+        """End the trial of the last raise: whether it was wrong. Then the state before it is back.
+
+        It was wrong where the mean training loss is higher than in the last call before it, and the
+        validation loss too where both calls have one.
+        """
+        before, self._before = self._before, None
+        if before is None or self._snapshots is None:
+            return False
+        worse = report.mean > before.mean
+        if report.val_loss is not None and before.val_loss is not None:
+            worse = worse and report.val_loss > before.val_loss
+        if worse:
+            self._snapshots.restore("before")
+            self._snapshots.keep_as("before", "good")
+        self._snapshots.drop("before")
+        return worse
+
     def go_back(self) -> str:
         """Restore the initial state during the start, else the last good one: its name, or "" for none.
 
         The LRs stay: what follows lowers them.
         """
+        self._before = None
         if self._snapshots is None:
             return ""
+        self._snapshots.drop("before")
         name = "initial" if self.in_start else "good"
         if name == "initial":
             self._good_calls = 0
@@ -70,10 +105,12 @@ class Recovery:
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors."""
         copies = {} if self._snapshots is None else self._snapshots.state_dict()
-        return {"good_calls": self._good_calls, "copies": copies}
+        before = None if self._before is None else list(self._before)
+        return {"good_calls": self._good_calls, "before": before, "copies": copies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self._good_calls = int(state["good_calls"])
+        self._before = None if state["before"] is None else Losses(*state["before"])
         if self._snapshots is not None:
             self._snapshots.load_state_dict(state["copies"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ class Snapshots:
         partial = self._file(name).with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._file(name))
+
+    def keep_as(self, name: str, other: str) -> None:
+        """Keep the copy ``name`` under a second name, whatever ``name`` becomes."""
+        if self._directory is None:
+            self._kept[other] = self._kept[name]  # copies are replaced, never changed
+            return
+        partial = self._file(other).with_suffix(".partial")
+        shutil.copyfile(self._file(name), partial)
+        partial.replace(self._file(other))
 
     def restore(self, name: str) -> None:
         """Put the copy back into model and optimizer, but for the LRs; the copy stays valid."""

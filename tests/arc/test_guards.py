@@ -207,6 +207,62 @@ def test_after_the_start_the_last_good_state_comes_back(answering: Answering) ->
     assert model.weight.tolist() == [[3.0] * 4]
 
 
+def _trial(
+    answering: Answering, rollback: Any, *, losses: float, val_loss: float
+) -> tuple[Any, nn.Linear, Any]:
+    """A raise after a good period, and the period after it, whose weights are 50 and whose losses are given."""
+    model = _net(1.0)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    controller = arc.Controller(
+        sgd, network=answering(arc.Action.RAISE), period=2, model=model, rollback=rollback
+    )
+    epoch(controller, [2.0, 1.8], val_loss=1.9)
+    nn.init.constant_(model.weight, 3.0)
+    assert epoch(controller, [1.7, 1.6], val_loss=1.7) is not None
+    assert lr_of(sgd) == pytest.approx(0.1618)
+    nn.init.constant_(model.weight, 50.0)
+    assert epoch(controller, [1.7, 1.7], val_loss=1.7) is None
+    return epoch(controller, [losses], val_loss=val_loss), model, sgd
+
+
+def test_a_raise_after_which_all_losses_got_worse_is_undone_with_its_state(
+    answering: Answering, rollback: Any
+) -> None:
+    decision, model, sgd = _trial(answering, rollback, losses=1.7, val_loss=1.75)
+    assert decision.reason.endswith("went back to the state before it")
+    assert model.weight.tolist() == [[3.0] * 4]
+    assert lr_of(sgd) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("losses, val_loss, lr", [(1.6, 1.75, 0.1), (1.7, 1.6, 0.1618 * 1.618**2)])
+def test_where_one_loss_got_better_the_state_stays(
+    answering: Answering, losses: float, val_loss: float, lr: float
+) -> None:
+    _, model, sgd = _trial(answering, True, losses=losses, val_loss=val_loss)
+    assert model.weight.tolist() == [[50.0] * 4]
+    assert lr_of(sgd) == pytest.approx(lr)  # the validation loss alone takes the LR back
+
+
+def test_an_undone_raise_is_undone_after_a_resume_too(answering: Answering) -> None:
+    def controlled(model: nn.Linear) -> tuple[arc.Controller, torch.optim.SGD]:
+        sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+        network = answering(arc.Action.RAISE)
+        return arc.Controller(sgd, network=network, period=1, model=model, rollback=True), sgd
+
+    model = _net(1.0)
+    controller, sgd = controlled(model)
+    epoch(controller, [2.2, 1.8], val_loss=2.0)
+    saved = controller.state_dict(), sgd.state_dict()
+    resumed = _net(50.0)
+    controller, sgd = controlled(resumed)
+    controller.load_state_dict(saved[0])
+    sgd.load_state_dict(saved[1])
+    decision = epoch(controller, [2.01], val_loss=2.01)
+    assert decision is not None and decision.reason.endswith("went back to the state before it")
+    assert resumed.weight.tolist() == [[1.0] * 4]
+    assert lr_of(sgd) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
