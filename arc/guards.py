@@ -61,10 +61,8 @@ class LossWatch:
         return self._low + EXPLOSION * max(self._high - self._low, clear)
 
     def ruined(self, report: Report) -> bool:
-        """Whether all losses are at or above the run's first although the parameters moved."""
-        if self.first is None or report.moved < MOVED:
-            return False
-        return report.mean >= self.first and (report.val_loss is None or report.val_loss >= self.first)
+        """Whether the training losses are at or above the run's first although the parameters moved."""
+        return self.first is not None and report.mean >= self.first and report.moved >= MOVED
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
