@@ -72,7 +72,6 @@ def _replay(options: argparse.Namespace) -> None:
 def _info(options: argparse.Namespace) -> None:
     from arc import weights
 
-    weights.read_config(options.path)
     print(weights.read_card(options.path))
 
 

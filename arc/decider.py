@@ -76,7 +76,7 @@ class Decider:
             return None
         trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
         if not trouble and self._recovery.in_start and self._watch.ruined(report):
-            trouble = "the start ruined the net, training loss at or above its first value"
+            trouble = "the start ruined the net, training loss at or far above its first value"
         if trouble:
             return self._rescue(trouble)
         if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
@@ -117,6 +117,7 @@ class Decider:
         restart = restored == "initial"
         if restart:
             self.history.clear()
+            self._watch.restart()
         multiplier = self._policy.rescue(restart=restart)
         went_back = f", went back to the {restored} state" if restored else ""
         return self._apply(Move(Action.LOWER, multiplier), GUARD, trouble + went_back)

@@ -41,15 +41,18 @@ class Decision:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The decision that :meth:`as_dict` described."""
+        """The decision that :meth:`as_dict` described (ValueError, TypeError for anything else)."""
         if not isinstance(values, Mapping):
             raise TypeError(f"got {values!r:.60}, need a dict of a decision")
-        raise_, keep, lower = (float(p) for p in values["probabilities"])
-        return cls(
-            action=Action[values["action"].upper()],
-            probabilities=(raise_, keep, lower),
-            lr_before=tuple(map(float, values["lr_before"])),
-            lr_after=tuple(map(float, values["lr_after"])),
-            epoch=int(values["epoch"]),
-            reason=str(values["reason"]),
-        )
+        try:
+            raise_, keep, lower = (float(p) for p in values["probabilities"])
+            return cls(
+                action=Action[values["action"].upper()],
+                probabilities=(raise_, keep, lower),
+                lr_before=tuple(map(float, values["lr_before"])),
+                lr_after=tuple(map(float, values["lr_after"])),
+                epoch=int(values["epoch"]),
+                reason=str(values["reason"]),
+            )
+        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"got {dict(values)!r:.120}, need what as_dict() makes: {error!r}") from error

@@ -58,7 +58,7 @@ def featurise(history: Sequence[Period]) -> Window:
 
     Args:
         history: oldest first; one to three periods (``ValueError`` otherwise, and where an LR is more
-            than 1e30 times the window's first or less than 1e-30 of it).
+            than 1e30 times the window's first or less than 1e-30 of it; ``TypeError`` for anything else).
 
     Returns:
         float32 array of shape (300, 3): train loss, validation loss, LR. The k periods fill the last
@@ -72,6 +72,8 @@ def featurise(history: Sequence[Period]) -> Window:
         >>> window.shape, window[0].tolist(), bool(window[200, 0] > window[299, 0])
         ((300, 3), [0.0, 0.0, 1.0], True)
     """
+    if not isinstance(history, Sequence) or not all(isinstance(p, Period) for p in history):
+        raise TypeError(f"got history={history!r:.80}, need a list of arc.Period")
     if not 1 <= len(history) <= MAX_PERIODS:
         raise ValueError(f"got a history of {len(history)} periods, need 1 to {MAX_PERIODS}")
     length = PERIOD_LENGTH * len(history)

@@ -16,6 +16,9 @@ start is no alarm."""
 MOVED: Final = 0.1
 """A start is ruined only if the parameters moved by this share of their norm: with a far too low LR the
 loss also stays where it was, and there lowering would be wrong."""
+SPIKE: Final = 3.0
+"""A start is also ruined if a loss was this many times the run's first: an optimizer that normalises its
+steps may come down from there, but not to where a good start leads (measured: 2.4 times the loss)."""
 START_PERIODS: Final = 3
 """Periods that count as the start."""
 
@@ -61,8 +64,16 @@ class LossWatch:
         return self._low + EXPLOSION * max(self._high - self._low, clear)
 
     def ruined(self, report: Report) -> bool:
-        """Whether the training losses are at or above the run's first although the parameters moved."""
-        return self.first is not None and report.mean >= self.first and report.moved >= MOVED
+        """Whether the training losses are at or above the run's first, or were far above, and the net moved."""
+        if self.first is None or not report.moved >= MOVED:
+            return False
+        return report.mean >= self.first or self._high >= SPIKE * self.first > 0
+
+    def restart(self) -> None:
+        """Forget all losses but the run's first: the net is where it was then."""
+        self._best = math.inf
+        if self.first is not None:
+            self._low = self._high = self.first
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 TRAIN_LOSS: Final = ("train_loss_step", "train_loss", "train/loss", "loss/train", "training_loss", "loss")
 VAL_LOSS: Final = (
@@ -64,7 +65,7 @@ def read(path: str | Path) -> list[Row]:
             return _events(file)
         text = file.read_text("utf-8")
         records = _csv(text) if file.suffix in (".csv", ".tsv") else _json(text)
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise LogError(f"cannot read {file}: {error}") from error
     return [{str(k): number for k, v in r.items() if (number := _number(v)) is not None} for r in records]
 
@@ -116,7 +117,7 @@ def _ends(row: Row, following: Row, val_name: str | None) -> bool:
     if "epoch" not in row:
         return True
     # Fractional epochs (Hugging Face) end where the next row's whole number is larger.
-    return "epoch" not in following or math.ceil(following["epoch"]) > math.ceil(row["epoch"])
+    return "epoch" not in following or np.ceil(following["epoch"]) > np.ceil(row["epoch"])
 
 
 def _named(given: str | None, usual: Sequence[str], names: Counter[str]) -> str | None:
@@ -180,5 +181,5 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -58,8 +58,8 @@ def limited(multiplier: float, lrs: tuple[float, ...], min_lr: float, max_lr: fl
 def scale(optimizer: torch.optim.Optimizer, multiplier: float) -> tuple[float, ...]:
     """Multiply every group's LR; tensor LRs are filled in place. The new LRs."""
     for group in optimizer.param_groups:
-        set_group(group, float(group["lr"]) * multiplier)
-    return tuple(float(group["lr"]) for group in optimizer.param_groups)
+        set_group(group, number(group["lr"], "lr") * multiplier)
+    return tuple(number(group["lr"], "lr") for group in optimizer.param_groups)
 
 
 def set_group(group: dict[str, Any], lr: float) -> None:

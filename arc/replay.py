@@ -37,13 +37,16 @@ def replay(
         lr: the LR of the run, where the log has none.
 
     Raises:
-        LogError: an empty log, or one without an LR.
+        LogError: an empty log, or one without an LR (or with no other than 0).
+        ValueError: an LR that is negative or not finite.
     """
     if not calls:
         raise logs.LogError("the log has no training loss before its first validation loss or epoch end")
     lrs = [call.lr if call.lr is not None else lr for call in calls]
     if None in lrs:
         raise logs.LogError("the log has no LR: give the run's with --lr 0.001, or its name with --lr-name")
+    if not any(lrs):
+        raise logs.LogError("the log's LR is 0 in every call, is it the right name? see --lr-name")
     optimizer: Any = _Logged(next(value for value in lrs if value))
     controller = Controller(
         optimizer, network=weights.load(path), period=period, policy=policy, mode="advise"

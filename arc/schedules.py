@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-LR_KEYS = ("lr", "initial_lr", "max_lr", "min_lr")
-"""What optimizers and torch's schedulers keep in the parameter groups (OneCycleLR the last two)."""
+LR_KEYS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
+"""What optimizers and torch's schedulers keep in the parameter groups (OneCycleLR two of them, SWALR one)."""
 
 REMEDY = (
     "a torch scheduler drives this optimizer and would overwrite the controller's LR: pass it as "
@@ -51,5 +51,7 @@ def _scale_one(scheduler: Any, multiplier: float) -> None:
         values = getattr(scheduler, name, None)
         if values is not None:
             setattr(scheduler, name, [value * multiplier for value in values])
+    if hasattr(scheduler, "eta_min"):  # the floor of the cosine schedules
+        scheduler.eta_min = scheduler.eta_min * multiplier
     for inner in getattr(scheduler, "_schedulers", ()):
         _scale_one(inner, multiplier)

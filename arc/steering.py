@@ -38,7 +38,7 @@ class Steering:
         """The LR of every parameter group."""
         if self.in_control and not self._schedulers and schedules.drives(self._optimizer):
             raise RuntimeError(schedules.REMEDY)
-        return lrs.read(self._optimizer, allow_zero=bool(self._schedulers))
+        return lrs.read(self._optimizer, allow_zero=bool(self._schedulers) or not self.in_control)
 
     def move(self, multiplier: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Multiply the LRs, as far as the bounds allow; before and after. In mode ``advise`` only say so."""

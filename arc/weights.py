@@ -129,6 +129,7 @@ def read_config(path: str | Path | None = None) -> dict[str, Any]:
 
 def read_card(path: str | Path | None = None) -> str:
     """The model card of a controller directory, Markdown; errors as :func:`load`."""
+    read_config(path)
     return _file(path, CARD).read_text("utf-8")
 
 

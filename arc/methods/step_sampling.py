@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arc import lrs
 from arc.methods.loss_curve import LR_RANGE, THRESHOLD, Points, analyse, refine
 from arc.methods.method import Method, State, require
 from arc.methods.run import Cost, Run, set_lr
@@ -74,11 +75,22 @@ def suggest(
         threshold: decades between neighbours at which a point counts as known.
 
     Raises:
+        TypeError: no model, optimizer, function or batches where one is needed.
         ValueError: an impossible setting, or no candidate that lowers the validation loss.
         ImportError: without scipy (``pip install arc-lr[methods]``).
     """
+    for name, value, kind, need in (
+        ("model", model, nn.Module, "a torch module"),
+        ("loss_fn", loss_fn, Callable, "loss_fn(model, batch) -> scalar tensor"),
+        ("val_fn", val_fn, Callable, "val_fn() -> float"),
+        ("train_batches", train_batches, Iterable, "a list of batches or a DataLoader"),
+    ):
+        if not isinstance(value, kind):  # type: ignore[arg-type]
+            raise TypeError(f"got {name}={value!r:.80}, need {need}")
+    lrs.read(optimizer)
+    _check(selection, steps, lr_range, threshold)
     refuse_one_pass(train_batches)
-    batches = sample(train_batches, max(1, steps), seed=0)
+    batches = sample(train_batches, steps, seed=0)
     run = TorchRun(model, optimizer, loss_fn, batches, val_fn)
     return search(run, selection=selection, steps=steps, lr_range=lr_range, threshold=threshold)
 
@@ -92,10 +104,7 @@ def search(
     threshold: float = THRESHOLD,
 ) -> Suggestion:
     """As :func:`suggest`, on a :class:`~arc.methods.run.Run`, which is left as it was."""
-    require(
-        selection in ("midpoint", "half", "steepest"), "selection", selection, "midpoint, half or steepest"
-    )
-    require(steps >= 1, "steps", steps, "an integer >= 1")
+    _check(selection, steps, lr_range, threshold)
     before = replace(run.cost)
     start = run.snapshot()
 
@@ -113,6 +122,20 @@ def search(
     points = analyse(curve, untrained)
     lr = getattr(points, selection)
     return Suggestion(lr=lr, curve=curve, untrained=untrained, cost=run.cost - before, **asdict(points))
+
+
+def _check(selection: Any, steps: Any, lr_range: Any, threshold: Any) -> None:
+    names = ("midpoint", "half", "steepest")
+    require(isinstance(selection, str) and selection in names, "selection", selection, ", ".join(names))
+    require(isinstance(steps, int) and steps >= 1, "steps", steps, "an integer >= 1")
+    pair = isinstance(lr_range, tuple | list) and len(lr_range) == 2 and all(map(_is_real, lr_range))
+    ascending = pair and 0 < lr_range[0] < lr_range[1] < math.inf
+    require(ascending, "lr_range", lr_range, "two ascending positive LRs")
+    require(_is_real(threshold) and 0 < threshold < math.inf, "threshold", threshold, "decades > 0")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass

@@ -1,17 +1,21 @@
 """Whatever comes in: a clear error, or an LR that is finite and positive."""
 
+import inspect
+import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 import arc
-from arc import weights
+from arc import logs, onnx, weights
+from arc.numbers import number
+from arc.replay import replay
 from tests.arc.helpers import optimizer
 
 many = settings(max_examples=150, deadline=None, derandomize=True)
@@ -84,7 +88,7 @@ def test_any_lr_is_used_or_shown(lr: Any) -> None:
     controller.record(1.0)
     controller.record(2.0)
     controller.step()
-    assert math.isfinite(float(sgd.param_groups[0]["lr"])) and float(sgd.param_groups[0]["lr"]) > 0
+    assert 0 < number(sgd.param_groups[0]["lr"], "lr") < math.inf
 
 
 @many
@@ -175,3 +179,85 @@ def test_any_bytes_are_no_controller(tmp_path_factory: pytest.TempPathFactory, c
         with pytest.raises(weights.WeightsError, match=name):
             weights.load(path)
         weights.save(NETWORK, path, {}, "card")
+
+
+@many
+@given(st.one_of(anything, st.lists(anything, max_size=4)))
+def test_any_history_is_featurised_or_shown(history: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="got "):
+        arc.featurise(history)
+
+
+@many
+@given(st.sampled_from(["action", "probabilities", "lr_before", "lr_after", "epoch", "reason", ""]), anything)
+def test_any_dict_is_a_decision_or_shown(key: str, value: Any) -> None:
+    good = {
+        "action": "keep",
+        "probabilities": [0.1, 0.8, 0.1],
+        "lr_before": [0.1],
+        "lr_after": [0.1],
+        "epoch": 3,
+        "reason": "",
+    }
+    assert arc.Decision.from_dict(good).action is arc.Action.KEEP
+    try:
+        arc.Decision.from_dict({**good, key: value} if key else value)
+    except (TypeError, ValueError) as error:
+        assert str(error).startswith("got ")
+
+
+names = st.sampled_from(["epoch", "loss", "val_loss", "lr", "x"])
+values = st.one_of(numbers, st.none(), st.booleans(), st.text(max_size=3), st.lists(numbers, max_size=2))
+rows = st.lists(st.dictionaries(names, values), max_size=12)
+
+
+@many
+@given(st.one_of(st.text(max_size=40), rows.map(json.dumps)), st.sampled_from(["csv", "jsonl", "json"]))
+def test_any_log_is_replayed_or_told(
+    tmp_path_factory: pytest.TempPathFactory, text: str, suffix: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "replayed"
+    if not path.exists():
+        weights.save(NETWORK, path, {}, "card")
+    log = path.with_suffix(f".{suffix}")
+    log.write_text(text, "utf-8")
+    try:
+        controller = replay(logs.calls(logs.read(log)), path=path, period=1)
+    except (TypeError, ValueError) as error:
+        assert len(str(error)) > 10
+        return
+    assert all(0 < d.lr_after[0] < math.inf for d in controller.decisions)
+
+
+@many
+@given(st.sampled_from(list(inspect.signature(arc.suggest_lr).parameters)), anything)
+def test_any_search_is_refused_or_finds_an_lr(name: str, value: Any) -> None:
+    model = nn.Linear(1, 1, bias=False)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    given = {
+        "model": model,
+        "optimizer": sgd,
+        "loss_fn": lambda net, batch: net(batch).square().mean(),
+        "train_batches": [torch.ones(1, 1)],
+        "val_fn": lambda: float(model.weight.detach().square()),
+        "steps": 1,
+        name: value,
+    }
+    assume(name != "steps" or not isinstance(value, int) or value < 100)  # more are done, but not here
+    try:
+        found = arc.suggest_lr(**given)
+    except (TypeError, ValueError) as error:
+        assert len(str(error)) > 10
+        return
+    assert 0 < found.lr < math.inf
+    assert sgd.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("method", ["export", "load", "load_arrays", "read_config", "read_card"])
+@many
+@given(path=anything)
+def test_any_path_is_refused_or_a_controllers(method: str, path: Any) -> None:
+    function = {"export": lambda p: onnx.export("unused.onnx", p)}.get(method) or getattr(weights, method)
+    if path is not None:
+        with pytest.raises((TypeError, ValueError)):
+            function(path)

@@ -194,6 +194,36 @@ def test_a_start_too_slow_to_move_is_not_ruined(answering: Answering) -> None:
     assert decision is not None and decision.action is arc.Action.RAISE
 
 
+@pytest.mark.parametrize("spike, restarts", [(6.8, False), (7.0, True)])
+def test_a_start_that_came_down_from_far_above_is_ruined_too(
+    answering: Answering, spike: float, restarts: bool
+) -> None:
+    model = _net(1.0)
+    adam = torch.optim.Adam(model.parameters(), lr=1.0)
+    controller = arc.Controller(
+        adam, network=answering(arc.Action.KEEP), period=2, model=model, rollback=True
+    )
+    nn.init.constant_(model.weight, 50.0)
+    decision = epoch(controller, [2.3, spike, *[1.0] * 8]) or epoch(controller, [1.0])
+    assert decision is not None and ("initial state" in decision.reason) == restarts
+    assert lr_of(adam) == pytest.approx(0.1 if restarts else 1.0)
+
+
+def test_a_new_start_is_judged_by_its_own_losses(answering: Answering) -> None:
+    model = _net(1.0)
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=1, model=model, rollback=True)
+    nn.init.constant_(model.weight, 50.0)
+    epoch(controller, [2.3, 5000.0, 9.0])
+    assert lr_of(sgd) == pytest.approx(0.1)
+    nn.init.constant_(model.weight, 1.5)
+    for e in range(4):
+        decision = epoch(controller, [2.0 / (e + 1)])
+        assert decision is not None and decision.action is arc.Action.KEEP
+    decision = epoch(controller, [2.4])
+    assert decision is not None and "exploded to 2.4 (was 0.5 to 2.3)" in decision.reason
+
+
 def test_after_the_start_the_last_good_state_comes_back(answering: Answering) -> None:
     model = _net(1.0)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -210,7 +240,7 @@ def test_after_the_start_the_last_good_state_comes_back(answering: Answering) ->
 def _trial(
     answering: Answering, rollback: Any, *, losses: float, val_loss: float
 ) -> tuple[Any, nn.Linear, Any]:
-    """A raise after a good period, and the period after it, whose weights are 50 and whose losses are given."""
+    """A raise after a good period, and the period after it: its weights are 50, its losses are given."""
     model = _net(1.0)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     controller = arc.Controller(

@@ -139,6 +139,15 @@ def test_missing_files_and_names_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("shipped")
+def test_a_schedule_that_ends_at_zero_is_replayed() -> None:
+    calls = logs.calls([{"loss": 1.0 / (i + 1), "lr": 0.1 * (6 - i)} for i in range(7)])
+    assert calls[-1].lr == 0.0
+    assert [d.epoch for d in replay(calls).decisions] == [3, 6]
+    with pytest.raises(logs.LogError, match="0 in every call"):
+        replay(calls[-1:])
+
+
+@pytest.mark.usefixtures("shipped")
 def test_an_lr_is_needed() -> None:
     calls = logs.calls([{"loss": 1.0}] * 6)
     with pytest.raises(logs.LogError, match=r"--lr 0\.001"):

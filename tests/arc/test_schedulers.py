@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch.optim import lr_scheduler as torch_lr
+from torch.optim.swa_utils import SWALR
 
 import arc
 from tests.arc.conftest import Answering
@@ -21,12 +22,23 @@ def _sequential(sgd: torch.optim.Optimizer) -> Any:
 
 SCHEDULERS: dict[str, Make] = {
     "cosine": lambda sgd: torch_lr.CosineAnnealingLR(sgd, T_max=12),
+    "cosine with a floor": lambda sgd: torch_lr.CosineAnnealingLR(sgd, T_max=12, eta_min=0.02),
     "lambda": lambda sgd: torch_lr.LambdaLR(sgd, lambda e: 0.9**e),
     "constant": lambda sgd: torch_lr.LambdaLR(sgd, lambda e: 1.0),
     "onecycle": lambda sgd: torch_lr.OneCycleLR(sgd, max_lr=0.5, total_steps=13),
     "sequential": _sequential,
     "exponential": lambda sgd: torch_lr.ExponentialLR(sgd, 0.9),
-    "restarts": lambda sgd: torch_lr.CosineAnnealingWarmRestarts(sgd, 4),
+    "restarts": lambda sgd: torch_lr.CosineAnnealingWarmRestarts(sgd, 4, eta_min=0.01),
+    "multiplicative": lambda sgd: torch_lr.MultiplicativeLR(sgd, lambda e: 0.9),
+    "step": lambda sgd: torch_lr.StepLR(sgd, 5),
+    "multistep": lambda sgd: torch_lr.MultiStepLR(sgd, [2, 9]),
+    "warmup": lambda sgd: torch_lr.ConstantLR(sgd, 0.5, total_iters=6),
+    "linear": lambda sgd: torch_lr.LinearLR(sgd, 0.5, total_iters=9),
+    "polynomial": lambda sgd: torch_lr.PolynomialLR(sgd, total_iters=13, power=2.0),
+    "chained": lambda sgd: torch_lr.ChainedScheduler(
+        [torch_lr.ConstantLR(sgd, 0.5, total_iters=6), torch_lr.ExponentialLR(sgd, 0.9)]
+    ),
+    "averaging": lambda sgd: SWALR(sgd, swa_lr=0.01, anneal_epochs=9),
     "cyclic": lambda sgd: torch_lr.CyclicLR(sgd, 0.01, 0.1, step_size_up=3, cycle_momentum=False),
 }
 
@@ -49,6 +61,12 @@ def _lrs(make: Make, network: arc.Network | None, *, tensor: bool = False) -> li
             controller.step()
         scheduler.step()
     return seen
+
+
+def test_every_scheduler_of_torch_is_among_them() -> None:
+    known = {getattr(torch_lr, name) for name in torch_lr.__all__}
+    tested = {type(make(optimizer(0.1, momentum=0.9))) for make in SCHEDULERS.values()}
+    assert known - tested <= {torch_lr.LRScheduler, torch_lr.ReduceLROnPlateau}
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

@@ -91,7 +91,7 @@ def test_no_improvement_is_said_with_numbers() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"selection": "best"}, "got selection='best', need midpoint, half or steepest"),
+        ({"selection": "best"}, "got selection='best', need midpoint, half, steepest"),
         ({"steps": 0}, "got steps=0, need an integer >= 1"),
         ({"lr_range": (1.0, 0.1)}, "two ascending positive LRs"),
         ({"threshold": 0.0}, "got threshold=0.0"),
