@@ -14,7 +14,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.optim import ZeroRedundancyOptimizer
 
 import arc
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
@@ -95,6 +94,8 @@ def _out_of_step(rank: int, world: int, path: str) -> str:
 
 def _sharded(rank: int, world: int, path: str) -> list[float]:
     """An optimizer whose state is spread over the ranks; the LR and the weights that it leads to."""
+    from torch.distributed.optim import ZeroRedundancyOptimizer  # warns of torch's own jit when imported
+
     weights = [nn.Parameter(torch.ones(2)) for _ in range(world)]
     sgd = ZeroRedundancyOptimizer(weights, torch.optim.SGD, lr=0.1)
     epoch(arc.Controller.from_pretrained(path, sgd, period=5), [float("nan")])
