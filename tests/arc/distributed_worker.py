@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 import arc
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
@@ -91,6 +92,19 @@ def _out_of_step(rank: int, world: int, path: str) -> str:
     return "no error"
 
 
+def _sharded(rank: int, world: int, path: str) -> list[float]:
+    """An optimizer whose state is spread over the ranks; the LR and the weights that it leads to."""
+    from torch.distributed.optim import ZeroRedundancyOptimizer  # warns of torch's own jit when imported
+
+    weights = [nn.Parameter(torch.ones(2)) for _ in range(world)]
+    sgd = ZeroRedundancyOptimizer(weights, torch.optim.SGD, lr=0.1)
+    epoch(arc.Controller.from_pretrained(path, sgd, period=5), [float("nan")])
+    for weight in weights:
+        weight.grad = torch.ones(2)
+    sgd.step()
+    return [lr_of(sgd), *(float(w[0]) for w in weights)]
+
+
 def _skipped(state: dict[str, Any]) -> dict[str, Any]:
     state["decider"]["epoch"] = -1
     return state
@@ -117,7 +131,7 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         world_size=world,
         timeout=timedelta(seconds=60),
     )
-    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step)
+    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step, _sharded)
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
     dist.barrier()
     group: Any = dist.group.WORLD

@@ -1,6 +1,6 @@
 """The controller on scripted losses and on a small real training."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -79,24 +79,6 @@ def test_a_real_training_is_driven(answering: Answering) -> None:
             controller.record(loss)
         controller.step()
     assert lr_of(adam) == pytest.approx(1e-4 * 1.618**5)
-
-
-@pytest.mark.parametrize(
-    "cls", [torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad]
-)
-def test_any_optimizer_will_do(answering: Answering, cls: Any) -> None:
-    made = optimizer(0.1, 0.01, cls=cls)
-    epoch(arc.Controller(made, network=answering(arc.Action.LOWER), policy="paper", period=1), falling(0))
-    assert [g["lr"] for g in made.param_groups] == pytest.approx([0.0618, 0.00618])
-
-
-def test_an_optimizer_needs_no_more_than_groups(answering: Answering) -> None:
-    class Muon:
-        param_groups: ClassVar = [{"lr": 0.02, "params": []}, {"lr": 3e-4, "params": []}]
-
-    made: Any = Muon()
-    epoch(arc.Controller(made, network=answering(arc.Action.RAISE), policy="paper", period=1), falling(0))
-    assert [g["lr"] for g in made.param_groups] == pytest.approx([0.02 * 1.618, 3e-4 * 1.618])
 
 
 def test_tensor_lrs_are_filled_in_place(answering: Answering) -> None:

@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, network: arc.Network) -> Pa
 def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: int) -> None:
     ranks = [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
     first, last = ranks[0], ranks[-1]
-    same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step")
+    same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step", "sharded")
     for other in ranks[1:]:
         assert {k: other[k] for k in same} == {k: first[k] for k in same}
 
@@ -57,6 +57,8 @@ def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: i
     assert first["averaged"]["collectives"] == 6
 
     assert first["not_finite"] == pytest.approx(0.1 * 0.618**3)
+    lr = 0.1 * 0.618**3
+    assert first["sharded"] == pytest.approx([lr] + [1 - lr] * world)
     assert "ranks disagree: lr is [0.1, 0.2" in first["other_lr"]
     assert "step() without a loss" in first["empty"]
     assert "ranks disagree: epoch is [1, " in first["out_of_step"]

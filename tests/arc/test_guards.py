@@ -204,7 +204,7 @@ def test_a_start_that_came_down_from_far_above_is_ruined_too(
         adam, network=answering(arc.Action.KEEP), period=2, model=model, rollback=True
     )
     nn.init.constant_(model.weight, 50.0)
-    decision = epoch(controller, [2.3, spike, *[1.0] * 8]) or epoch(controller, [0.9])
+    decision = epoch(controller, [2.3, spike, *[1.0] * 8]) or epoch(controller, [1.0])
     assert decision is not None and ("initial state" in decision.reason) == restarts
     assert lr_of(adam) == pytest.approx(0.1 if restarts else 1.0)
 
@@ -240,7 +240,7 @@ def test_after_the_start_the_last_good_state_comes_back(answering: Answering) ->
 def _trial(
     answering: Answering, rollback: Any, *, losses: float, val_loss: float
 ) -> tuple[Any, nn.Linear, Any]:
-    """A raise after a good period, and the period after it, whose weights are 50 and whose losses are given."""
+    """A raise after a good period, and the period after it: its weights are 50, its losses are given."""
     model = _net(1.0)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     controller = arc.Controller(
