@@ -12,6 +12,7 @@ import pandas as pd
 from proxy_eval import scores, stats
 from proxy_eval.plan import ORACLE
 from proxy_eval.report import curves, figures, horizons, paired, prose, tables
+from proxy_eval.report.medians import medians
 from proxy_eval.report.page import Block, Figure, Heading, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.summary import lines, title
@@ -66,8 +67,8 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
         *prose.how(found, config.comparison),
     ]
     if not references:
-        blocks.append(Text("The oracle's cosine runs are not there yet, so nothing can be scored."))
-        return blocks
+        said = Text("There are no oracle's runs (cosine on selection_seeds), so nothing is scored.")
+        return [*blocks, said, *medians(mine)]
     rows = by_horizon[config.horizon]
     asked = found.asked[
         (found.asked["horizon"] == config.horizon) & found.asked["task"].isin(list(references))
