@@ -195,7 +195,8 @@ def test_stage_makes_what_is_missing_and_the_random_control_last(
 
 
 def test_the_order_leaves_a_usable_part_whenever_it_is_cut() -> None:
-    made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), "methods=all", "seeds=2"))
+    everything = ["methods=all", f"weights={weights.PRETRAINED}"]
+    made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), "seeds=2", *everything))
     units = list(plan_of(made).units())
     assert [u.seed for u in units] == sorted((u.seed for u in units), key=lambda s: (s < 1000, s))
     own = [u for u in units if u.seed == 0]
