@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import pickle
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ import pytest
 
 import arc
 from arc import weights
-from proxy_eval import asked, methods, suite
+from proxy_eval import asked, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
 from proxy_eval.select import SelectConfig
-from tasks import cli
+from tasks import cli, workers
 from tasks.base import Source
 from tests.conftest import TINY
 
@@ -156,10 +158,38 @@ def arguments(out: Path, *more: str) -> list[str]:
     return [*base, "selection_seeds=[1000]", "workers=1", f"out={out}", *more]
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the units here: worker processes have tests of their own, and take seconds to start."""
+
+    def run_all(units: Sequence[ComparisonUnit], **_: Any) -> workers.Outcome:
+        return workers.Outcome(done=sum(pickle.loads(pickle.dumps(unit)).run() for unit in units))
+
+    monkeypatch.setattr(workers, "run_all", run_all)
+
+
 def stage(out: Path, *more: str) -> int:
     return cli.main("proxy_eval.compare", CompareConfig, compare, arguments(out, *more))
 
 
+def test_the_rules_of_the_controller_decide_its_runs_and_words_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "arc"
+    shutil.copytree(
+        Path(arc.__file__).parent, package, ignore=shutil.ignore_patterns("pretrained", "methods")
+    )
+    monkeypatch.setattr(arc, "__file__", str(package / "__init__.py"))
+    code = controllers.code_digest.__wrapped__
+    assert code() == controllers.code_digest()
+    actions = (package / "actions.py").read_text()
+    (package / "actions.py").write_text('"""Other words."""\n# and a comment\n' + actions.partition("\n")[2])
+    assert code() == controllers.code_digest()
+    (package / "actions.py").write_text(actions.replace("1.618", "1.7"))
+    assert code() != controllers.code_digest()
+
+
+@pytest.mark.usefixtures("in_process")
 def test_stage_makes_what_is_missing_and_the_random_control_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,9 +290,8 @@ def test_a_file_that_is_no_suite_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_another_optimizer_has_no_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a_suite.yaml").write_text(
-        "{horizon: 5, tasks: {svhn_ecc: {optimizer: adam, best_lr: 1e-2}}}"
-    )
+    text = "{horizon: 5, tasks: {svhn_ecc: {optimizer: adam, best_lr: 1e-2}}}"
+    (tmp_path / "a_suite.yaml").write_text(text)
     monkeypatch.setattr(suite, "CONFIGS", tmp_path)
     assert suite.entries("a_suite", optimizer=None, epochs=None)[0].best_lr == 1e-2
     assert suite.entries("a_suite", optimizer="sgd", epochs=7)[0] == suite.Entry(
