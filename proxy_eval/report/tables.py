@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from proxy_eval import scores
-from proxy_eval.report.cells import cell, listed, lr0, number, percent, trials
+from proxy_eval.report.cells import cell, listed, lr0, number, percent, ratio, trials
 from proxy_eval.report.page import Block, Table, Text
 from proxy_eval.report.summary import Line, title
 from proxy_eval.scores import Reference
@@ -45,8 +45,8 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
             number(line.default) if line.needs_lr0 else "no LR0",
             number(line.sensitivity) if line.needs_lr0 else "no LR0",
             percent(line.diverged),
-            f"{line.cost:.2f}",
-            f"{line.cpu:.2f}",
+            ratio(line.cost),
+            ratio(line.cpu),
             trials(line.trials),
         ]
         for line in lines
