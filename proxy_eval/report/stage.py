@@ -95,7 +95,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     ]
     at, path = image("cost_and_quality")
     figures.cost_and_quality(summary, highlight, path)
-    blocks += [Heading("What it costs"), Figure(at, "Score against cost, one point per method")]
+    blocks += [Heading("What it costs"), Figure(at, "Score and cost of every method", wide=True)]
     blocks += _profile(rows, references, decades, highlight, image("time_to_target"))
     blocks += [Heading("Longer and shorter runs"), *horizons.horizons(by_horizon)]
     blocks += [
@@ -105,7 +105,10 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     for task in sorted(references):
         at, path = image(f"curves_{task}")
         curves.curves(rows, task, highlight, config.arc, path)
-        blocks += [Heading(task, 3), Figure(at, f"Validation loss and LR of median runs on {task}")]
+        blocks += [
+            Heading(task, 3),
+            Figure(at, f"Validation loss and LR of median runs on {task}", wide=True),
+        ]
     blocks += [Heading("Failures, one by one"), *tables.failures(mine[mine["label"] != ORACLE])]
     return blocks
 

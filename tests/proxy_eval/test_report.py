@@ -17,7 +17,7 @@ from proxy_eval import scores
 from proxy_eval.compare import CompareConfig, perform, plan_of
 from proxy_eval.plan import ORACLE
 from proxy_eval.report import horizons, medians, paired, summary, tables
-from proxy_eval.report.page import Figure, Heading, Table, Text, html_page, markdown
+from proxy_eval.report.page import Figure, Heading, Items, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.stage import ReportConfig, report, whole_seeds
 from tasks import cli, workers
@@ -131,15 +131,16 @@ def test_a_line_by_hand() -> None:
 def test_sentences_say_what_the_table_says_and_what_arc_loses() -> None:
     winning, losing = ([*lines(small(arc)).values()] for arc in (0.79, 0.3))
     said = tables.main(winning, "arc")[1]
-    assert isinstance(said, Text)
-    assert said.text.startswith("Best over the grid: ARC, 0.983. ARC is number 1 of 3")
-    assert "No method with an LR0 has a lower mean regret." in said.text
+    assert isinstance(said, Items)
+    assert said.texts[0] == "Best over the grid: ARC, 0.983."
+    assert said.texts[1].startswith("ARC is number 1 of 3 with 0.983")
+    assert "No method with an LR0 has a lower mean regret." in said.texts
     said = tables.main(losing, "arc")[1]
-    assert isinstance(said, Text)
-    assert "ARC is number 2 of 3" in said.text
-    assert "Lower in mean regret among the methods with an LR0: cosine." in said.text
+    assert isinstance(said, Items)
+    assert said.texts[1].startswith("ARC is number 2 of 3")
+    assert "Lower in mean regret among the methods with an LR0: cosine." in said.texts
     missing = tables.main(losing, "nobody")[1]
-    assert isinstance(missing, Text) and "No runs of `nobody` are there." in missing.text
+    assert isinstance(missing, Items) and missing.texts[-1] == "No runs of `nobody` are there."
 
 
 def test_paired_probabilities() -> None:
