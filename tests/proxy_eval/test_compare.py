@@ -223,6 +223,21 @@ def test_stage_makes_what_is_missing_and_the_random_control_last(
     assert capsys.readouterr().out.splitlines()[1].split()[0] == "all"  # nothing is missing
 
 
+@pytest.mark.usefixtures("in_process")
+def test_an_estimate_runs_one_of_each_task_and_counts_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stage(tmp_path / "runs", "methods=[constant,prodigy]", "estimate=true") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split()[:2] == ["tiny_task", "6"] and said[2].split()[:2] == ["all", "6"]
+    assert said[3] == "not measured yet, taken as typical: constant, prodigy"
+    parts = list((tmp_path / "runs").glob("task=*/*.parquet"))
+    assert len(parts) == 1
+    row = pd.read_parquet(parts[0], partitioning=None).iloc[0]
+    hours = 6 * row["unit_seconds"] / 3600
+    assert float(said[2].split()[2]) == pytest.approx(hours, abs=0.005)
+
+
 def test_the_order_leaves_a_usable_part_whenever_it_is_cut() -> None:
     everything = ["methods=all", f"weights={weights.PRETRAINED}"]
     made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), "seeds=2", *everything))
