@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import arc
 from arc import policy as policies
 from arc import weights as files
 from arc.methods.controlled import Controlled
@@ -48,7 +50,8 @@ class Arc:
         """The method, for one run."""
         from arc.controller import Controller
 
-        found = network(weights or controller)
+        place = weights or controller
+        found = network(place, digest(place))
 
         def begin(run: Run, epochs: int) -> Controller:
             more: dict[str, Any] = {"total_epochs": epochs} if self.anneal else {}
@@ -65,7 +68,8 @@ class Arc:
 
     def identity(self, *, controller: str | None = None, weights: str | None = None, **_: Any) -> Any:
         """What decides a run beyond the method's name and plain options: the weights and the rules."""
-        return {"weights": digest(weights or controller), "policy": asdict(policies.get(self.policy))}
+        found = {"weights": digest(weights or controller), "code": code_digest()}
+        return found | {"policy": asdict(policies.get(self.policy))}
 
 
 def digest(place: str | None) -> str:
@@ -77,6 +81,29 @@ def digest(place: str | None) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def network(place: str | None) -> Network:
-    """The network of a controller directory or of a Keras file, once per process; it keeps no state."""
+def network(place: str | None, digest: str) -> Network:
+    """The network of a controller directory or of a Keras file, once per content; it keeps no state."""
     return files.import_keras(place) if place and place.endswith(".h5") else files.load(place)
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of the controller's code and of what it imports of ``arc``, docstrings and comments left out.
+
+    A change of the rules makes other runs; a change of words does not.
+    """
+    folder, todo, done = Path(arc.__file__).parent, ["controller"], dict[str, str]()
+    while todo:
+        name = todo.pop()
+        file = folder / f"{name}.py"
+        if name in done or not file.is_file():
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "arc":
+                inner = node.module.partition(".")[2]
+                todo += [inner] if inner else [alias.name for alias in node.names]
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body = node.body[1:]
+        done[name] = ast.dump(tree)
+    return hashlib.sha256(repr(sorted(done.items())).encode()).hexdigest()[:16]

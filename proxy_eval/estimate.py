@@ -10,7 +10,7 @@ from data_gen import store
 from proxy_eval import comparison_schema as schema
 from proxy_eval.comparison_run import ComparisonUnit
 from proxy_eval.plan import Plan
-from tasks import registry
+from tasks import registry, workers
 
 Seconds = dict[tuple[str, str], list[float]]
 
@@ -22,10 +22,10 @@ def table(plan: Plan, units: Sequence[ComparisonUnit], waiting: int) -> str:
     taken to cost there what it costs elsewhere, relative to the median of each task.
     """
     missing = [u for u in units if not store.exists(u.path)]
-    for name in {u.task for u in missing}:
-        mine = [u for u in units if u.task == name]
-        if not any(store.exists(u.path) for u in mine):
-            mine[0].run()
+    known_tasks = {u.task for u in units if store.exists(u.path)}
+    first = [next(u for u in units if u.task == name) for name in {u.task for u in missing} - known_tasks]
+    workers.run_all(first, workers=1, title="estimate", unit_name="runs", tick_name="runs")
+    missing = [u for u in missing if u not in first]
     per_epoch = _measured([u for u in units if store.exists(u.path)])
     typical = {
         task: statistics.median([s for (_, t), found in per_epoch.items() if t == task for s in found])

@@ -46,7 +46,7 @@ class Place:
 def asked(selection: Any, *, weights: str, controller: str | None) -> list[Asked]:
     """Methods from ``all``, a name, or a list of names and mappings ``{name, label, epochs, ...options}``."""
     items = list(methods.METHODS) if selection == "all" else selection
-    found = [_asked(item, weights, controller) for item in ([items] if isinstance(items, str) else items)]
+    found = [_asked(item, weights, controller) for item in (items if isinstance(items, list) else [items])]
     labels = [a.label for a in found]
     for label in labels:
         if labels.count(label) > 1 or label == ORACLE:
@@ -55,7 +55,7 @@ def asked(selection: Any, *, weights: str, controller: str | None) -> list[Asked
 
 
 def _asked(item: Any, weights: str, controller: str | None) -> Asked:
-    values: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
+    values: dict[str, Any] = dict(item) if isinstance(item, dict) else {"name": item}
     name = values.pop("name", None)
     if not isinstance(name, str):
         raise InputError(f"got method {item!r}, need a name, or {{name: ..., label: ..., option: ...}}")

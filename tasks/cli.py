@@ -96,7 +96,7 @@ def _explain(message: str, stage: str) -> str:
 
 
 def _unknown(key: str, stage: str) -> str:
-    known = [str(k) for k in OmegaConf.load(CONFIGS / f"{stage}.yaml")]
+    known = [str(k) for k in OmegaConf.load(CONFIGS / f"{stage}.yaml") if k != "defaults"]
     near = difflib.get_close_matches(key, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     return f"unknown key {key!r}; {hint}"

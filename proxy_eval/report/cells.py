@@ -11,6 +11,11 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
+def ratio(value: float) -> str:
+    """A factor."""
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
 def percent(value: float) -> str:
     """A part of something."""
     return "-" if math.isnan(value) else f"{value:.0%}"

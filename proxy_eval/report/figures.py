@@ -48,12 +48,12 @@ def new(width: float, height: float) -> Any:
 def save(drawing: Any, path: Path) -> None:
     """Write it as PNG, without the date that would make every version another file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.savefig(path, dpi=130, metadata={"Software": None})
+    drawing.savefig(path, dpi=150, metadata={"Software": None})
 
 
 def score_by_lr0(rows: pd.DataFrame, highlight: Sequence[str], path: Path) -> None:
     """One line per method: the mean over tasks and seeds at each distance from the best LR."""
-    drawing = new(8, 5)
+    drawing = new(5.6, 5.2)
     axes = drawing.add_subplot()
     drawn = style(highlight)
     decades = sorted(rows["decade"].dropna().unique())
@@ -67,11 +67,11 @@ def score_by_lr0(rows: pd.DataFrame, highlight: Sequence[str], path: Path) -> No
             height = mine.groupby("task")["best"].mean().mean()
             axes.plot([decades[0], decades[-1]], [height] * 2, markersize=5, **look)
     axes.plot([], [], color=GREY, linewidth=1, label="the other methods")
-    axes.set_xlabel("initial LR: decades from the best one of the task's grid (flat lines: no LR0)")
+    axes.set_xlabel("initial LR, in decades from the best (flat lines: no LR0)")
     axes.set_ylabel("score (0: untrained, 1: oracle)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    drawing.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    drawing.legend(loc="outside lower center", ncols=2, fontsize=10, frameon=False)
     save(drawing, path)
 
 
@@ -132,7 +132,7 @@ def time_to_target(taken: Mapping[str, Array], highlight: Sequence[str], path: P
     """Performance profiles over all workloads (task and LR0)."""
     factors = np.linspace(1, 4, 121)
     profiles = stats.profile(taken, factors)
-    drawing = new(8, 5)
+    drawing = new(5.6, 5.2)
     axes = drawing.add_subplot()
     drawn = style(highlight)
     for label in sorted(profiles, key=lambda name: name in drawn):
@@ -143,5 +143,5 @@ def time_to_target(taken: Mapping[str, Array], highlight: Sequence[str], path: P
     axes.set_ylabel("part of the workloads solved")
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
-    drawing.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    drawing.legend(loc="outside lower center", ncols=2, fontsize=10, frameon=False)
     save(drawing, path)

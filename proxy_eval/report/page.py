@@ -36,13 +36,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """An image beside the page, and what it shows in words."""
+    """An image beside the page, and what it shows in words. ``wide``: a phone scrolls it, not shrinks it."""
 
     path: str
     alt: str
+    wide: bool = False
 
 
-Block = Heading | Text | Table | Figure
+@dataclass(frozen=True)
+class Items:
+    """A list of sentences."""
+
+    texts: Sequence[str]
+
+
+Block = Heading | Text | Table | Figure | Items
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -56,7 +64,9 @@ def _markdown(block: Block) -> str:
             return f"{'#' * level} {text}"
         case Text(text):
             return text
-        case Figure(path, alt):
+        case Items(texts):
+            return "\n".join(f"- {text}" for text in texts)
+        case Figure(path, alt, _):
             return f"![{alt}]({path})"
         case Table(header, rows, strong):
             lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
@@ -78,7 +88,9 @@ th{vertical-align:bottom;white-space:normal;min-width:3.6rem;border-bottom:2px s
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff;
 min-width:8rem;max-width:14rem;white-space:normal}
 tr.strong td{font-weight:600;background:#eef4fa}
-img{width:100%;min-width:640px;max-width:1040px;height:auto;display:block}
+img{width:100%;max-width:1040px;height:auto;display:block}
+.wide img{min-width:640px}.whole img{max-width:760px}
+ul{padding-left:1.2rem;max-width:48rem}
 """
 
 
@@ -104,10 +116,12 @@ def _html(block: Block, folder: Path) -> str:
             return f"<h{level}>{_inline(text)}</h{level}>"
         case Text(text):
             return f"<p>{_inline(text)}</p>"
-        case Figure(path, alt):
+        case Items(texts):
+            return "<ul>" + "".join(f"<li>{_inline(text)}</li>" for text in texts) + "</ul>"
+        case Figure(path, alt, wide):
             data = base64.b64encode((folder / path).read_bytes()).decode()
             image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
-            return f'<div class="wide">{image}</div>'
+            return f'<div class="{"wide" if wide else "whole"}">{image}</div>'
         case Table(header, rows, strong):
             head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
             lines = [

@@ -12,6 +12,7 @@ import pandas as pd
 from proxy_eval import scores, stats
 from proxy_eval.plan import ORACLE
 from proxy_eval.report import curves, figures, horizons, paired, prose, tables
+from proxy_eval.report.medians import medians
 from proxy_eval.report.page import Block, Figure, Heading, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.summary import lines, title
@@ -66,8 +67,8 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
         *prose.how(found, config.comparison),
     ]
     if not references:
-        blocks.append(Text("The oracle's cosine runs are not there yet, so nothing can be scored."))
-        return blocks
+        said = Text("There are no oracle's runs (cosine on selection_seeds), so nothing is scored.")
+        return [*blocks, said, *medians(mine)]
     rows = by_horizon[config.horizon]
     asked = found.asked[
         (found.asked["horizon"] == config.horizon) & found.asked["task"].isin(list(references))
@@ -94,7 +95,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     ]
     at, path = image("cost_and_quality")
     figures.cost_and_quality(summary, highlight, path)
-    blocks += [Heading("What it costs"), Figure(at, "Score against cost, one point per method")]
+    blocks += [Heading("What it costs"), Figure(at, "Score and cost of every method", wide=True)]
     blocks += _profile(rows, references, decades, highlight, image("time_to_target"))
     blocks += [Heading("Longer and shorter runs"), *horizons.horizons(by_horizon)]
     blocks += [
@@ -104,7 +105,10 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     for task in sorted(references):
         at, path = image(f"curves_{task}")
         curves.curves(rows, task, highlight, config.arc, path)
-        blocks += [Heading(task, 3), Figure(at, f"Validation loss and LR of median runs on {task}")]
+        blocks += [
+            Heading(task, 3),
+            Figure(at, f"Validation loss and LR of median runs on {task}", wide=True),
+        ]
     blocks += [Heading("Failures, one by one"), *tables.failures(mine[mine["label"] != ORACLE])]
     return blocks
 

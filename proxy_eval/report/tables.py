@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from proxy_eval import scores
-from proxy_eval.report.cells import cell, listed, lr0, number, percent, trials
-from proxy_eval.report.page import Block, Table, Text
+from proxy_eval.report.cells import cell, listed, lr0, number, percent, ratio, trials
+from proxy_eval.report.page import Block, Items, Table, Text
 from proxy_eval.report.summary import Line, title
 from proxy_eval.scores import Reference
 
@@ -45,22 +45,22 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
             number(line.default) if line.needs_lr0 else "no LR0",
             number(line.sensitivity) if line.needs_lr0 else "no LR0",
             percent(line.diverged),
-            f"{line.cost:.2f}",
-            f"{line.cpu:.2f}",
+            ratio(line.cost),
+            ratio(line.cpu),
             trials(line.trials),
         ]
         for line in lines
     ]
     strong = frozenset(i for i, line in enumerate(lines) if line.label == arc)
-    return [Table(header, rows, strong), Text(_main_sentence(lines, arc))]
+    return [Table(header, rows, strong), Items(_main_sentences(lines, arc))]
 
 
-def _main_sentence(lines: Sequence[Line], arc: str) -> str:
+def _main_sentences(lines: Sequence[Line], arc: str) -> list[str]:
     ours = next((line for line in lines if line.label == arc), None)
     top = lines[0]
     said = [f"Best over the grid: {top.title}, {number(top.iqm)}."]
     if ours is None:
-        return " ".join([*said, f"No runs of `{arc}` are there."])
+        return [*said, f"No runs of `{arc}` are there."]
     lines = _better_rows(lines)
     place = [line.label for line in lines].index(arc) + 1
     said.append(
@@ -90,7 +90,7 @@ def _main_sentence(lines: Sequence[Line], arc: str) -> str:
     if searched:
         said.append(f"Ahead of it without any LR0: {listed([line.title for line in searched])}.")
     said.append(f"To be worth as much, cosine needs {trials(ours.trials)} random LR0 trials.")
-    return " ".join(said)
+    return said
 
 
 def _better_rows(lines: Sequence[Line]) -> list[Line]:
