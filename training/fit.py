@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,10 +11,14 @@ from torch import Tensor
 
 from arc.network import Network
 from tasks.seeding import derive
+from training import fast
 from training.config import TrainingConfig
 from training.dataset import Samples
 from training.loss import hybrid_loss
 from training.metrics import measure
+
+EVALUATION_BATCH: Final = 128
+"""Windows of one forward pass; on a CPU, more than fit into its cache are slower."""
 
 
 def fit(
@@ -47,6 +51,7 @@ def fit(
         network = Network().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.9, 0.999), fused=True)
     windows, labels = train.windows.to(device), train.labels.to(device)
+    forward = _forward(device)
     history = []
     for epoch in range(1, config.epochs + 1):
         network.train()
@@ -54,7 +59,7 @@ def fit(
         for rows in torch.randperm(len(train), generator=generator).split(config.batch_size):
             batch = blanked(windows[rows], config.blank, generator)
             optimizer.zero_grad(set_to_none=True)
-            loss = hybrid_loss(network(batch), labels[rows])
+            loss = hybrid_loss(forward(network, batch), labels[rows])
             loss.backward()
             optimizer.step()
             losses += loss.detach() * len(rows)
@@ -92,5 +97,10 @@ def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, 
     )
 
 
+def _forward(device: str) -> Callable[[Network, Tensor], Tensor]:
+    return fast.logits if device == "cpu" else Network.__call__
+
+
 def _logits(network: Network, windows: Tensor, device: str) -> Tensor:
-    return torch.cat([network(part.to(device)).cpu() for part in windows.split(1024)])
+    forward = _forward(device)
+    return torch.cat([forward(network, part.to(device)).cpu() for part in windows.split(EVALUATION_BATCH)])

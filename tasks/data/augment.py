@@ -8,7 +8,7 @@ from torch import Tensor
 
 def random_crop(images: Tensor, size: int, generator: torch.Generator, *, padding: int = 0) -> Tensor:
     """(n, 3, h, w) -> (n, 3, size, size) at random places; ``padding`` pixels are reflected first."""
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
     if padding == 0 and size == height == width:
         return images
     tops = torch.randint(height + 2 * padding - size + 1, (count, 1, 1), generator=generator)
@@ -16,8 +16,8 @@ def random_crop(images: Tensor, size: int, generator: torch.Generator, *, paddin
     steps = torch.arange(size)
     rows = _reflected(tops + steps[:, None] - padding, height).to(images.device)
     columns = _reflected(lefts + steps - padding, width).to(images.device)
-    which = torch.arange(count, device=images.device)[:, None, None]
-    return images[which, :, rows, columns].permute(0, 3, 1, 2)
+    pixels = (rows * width + columns).view(count, 1, -1).expand(-1, channels, -1)
+    return images.flatten(2).gather(2, pixels).view(count, channels, size, size)
 
 
 def centre_crop(images: Tensor, size: int) -> Tensor:

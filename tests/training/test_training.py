@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 import arc
 from arc import weights
+from arc.network import Network
 from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks import cli
-from training import candidates, dataset
+from training import candidates, dataset, fast
 from training.config import TrainingConfig
 from training.fit import blanked, fit
 from training.loss import hybrid_loss
@@ -114,6 +115,22 @@ def test_blanking_zeroes_the_validation_channel_only():
     assert bool((half[:, :, [0, 2]] == 1).all())
     assert 400 < int((half[:, 0, 1] == 0).sum()) < 600
     assert bool((half[:, :, 1] == half[:, :1, 1]).all())
+
+
+def test_fast_logits_and_their_gradients_are_the_networks():
+    torch.manual_seed(0)
+    network, windows, labels = Network(), torch.randn(7, 300, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0])
+    windows[:3, :200] = 0.0  # a run's first window: much is equal, where pooling could choose otherwise
+
+    def gradients(logits):
+        network.zero_grad()
+        hybrid_loss(logits, labels).backward()
+        return [p.grad.clone() for p in network.parameters()]
+
+    plain, quick = network(windows), fast.logits(network, windows)
+    torch.testing.assert_close(quick, plain, rtol=1e-5, atol=1e-6)
+    for found, expected in zip(gradients(quick), gradients(plain), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_metrics_by_hand():

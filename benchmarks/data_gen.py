@@ -1,0 +1,237 @@
+"""Rows per hour of data_gen against the straightforward program: ``python -m benchmarks.data_gen``.
+
+The yardstick is one process with torch's default threads, a DataLoader, torch's default optimizer
+implementations, one branch after the other, and ``loss.item()`` in every step. Ours is the stage's own
+path with ``workers=auto``. Both run the same trials, the first half of the yardstick's before ours and the
+rest after, so that a slow change of the machine hits both. Exits with 1 where a bound is missed.
+
+    python -m benchmarks.data_gen --tasks svhn_vgg,imdb_lstm --results speed.json   # a part of the tasks
+    python -m benchmarks.data_gen --tasks movie_ner --results speed.json            # adds to it
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from arc.actions import Action
+from data_gen import schema, store
+from data_gen.generate import TrialUnit, load
+from data_gen.trial import Trial
+from tasks import registry, workers
+from tasks.base import Batch, Predictions, Source, Splits, Task
+
+MEAN_BOUND, LEAST_BOUND = 2.5, 1.8
+"""Ratios that the project asks of the tasks' geometric mean and of each task, on two cores."""
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+"""As a user would write them, without fused or foreach kernels."""
+
+
+class Rows(Dataset[Batch]):
+    """A split, one example at a time."""
+
+    def __init__(self, split: Batch) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(next(iter(self.split.values())))
+
+    def __getitem__(self, row: int) -> Batch:
+        return {k: v[row] for k, v in self.split.items()}
+
+
+class Straightforward:
+    """The program that ours is compared with: the same task, data and trial, written plainly."""
+
+    def __init__(self, task: Task, data: Splits, optimizer: str, lr: float, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.task, self.data = task, data
+        self.generator = torch.Generator().manual_seed(seed)
+        self.model = task.build()
+        self.optimizer = OPTIMIZERS[optimizer](self.model.parameters(), lr=lr)
+        self.train_loader = DataLoader(Rows(data.train), task.batch_size, shuffle=True, drop_last=True)
+        self.val_loader = DataLoader(Rows(data.val), task.batch_size)
+
+    def epoch(self) -> list[float]:
+        """Train for one epoch; the loss of every step."""
+        self.model.train()
+        losses = []
+        for batch in self.train_loader:
+            batch = self.task.augment(batch, self.generator)
+            self.optimizer.zero_grad()
+            loss, _ = self.task.forward(self.model, batch)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    def evaluate(self, *, metric: bool) -> tuple[float, float | None]:
+        """Validation loss and metric."""
+        self.model.eval()
+        total, parts = 0.0, []
+        with torch.no_grad():
+            for batch in self.val_loader:
+                loss, predicted = self.task.forward(self.model, batch)
+                total += loss.item() * len(next(iter(batch.values())))
+                parts.append(predicted)
+        score = self.task.metric(_concatenated(parts), self.data.val) if metric else None
+        return total / len(Rows(self.data.val)), score
+
+    def cycle(self, lr: float, period: int) -> list[float]:
+        """Trunk and three branches; the trunk's validation losses."""
+        self._set_lr(lr)
+        losses = []
+        for _ in range(period):
+            self.epoch()
+            losses.append(self.evaluate(metric=True)[0])
+        checkpoint = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
+        for action in Action:
+            self._restore(checkpoint)
+            self._set_lr(lr * action.multiplier)
+            for _ in range(period):
+                self.epoch()
+                self.evaluate(metric=False)
+        self._restore(checkpoint)
+        return losses
+
+    def _set_lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _restore(self, checkpoint: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        model, optimizer = copy.deepcopy(checkpoint)
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict(optimizer)
+
+
+def _concatenated(parts: list[Predictions]) -> Predictions:
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat([p for p in parts if isinstance(p, torch.Tensor)])
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def trial_of(task: str, index: int, *, cycles: int, period: int) -> Trial:
+    """A trial of fixed length at an LR at which nothing diverges."""
+    low, high = registry.get(task).lr_range["adam"]
+    lr = math.exp(0.6 * math.log(low) + 0.4 * math.log(high))
+    return Trial(
+        task=task,
+        scale="mini",
+        source=Source(),
+        index=index,
+        seed=0,
+        optimizers=("adam",),
+        lr_range=(lr, lr),
+        period=period,
+        max_period=period,
+        cycles=cycles,
+    )
+
+
+def plain_seconds(trial: Trial) -> list[float]:
+    """Wall time of each cycle of the straightforward program."""
+    task, data = load(trial.task, trial.scale, trial.source, "cpu")
+    optimizer, lr, period = trial.draw(task)
+    program = Straightforward(task, data, optimizer, lr, trial.index)
+    seconds = []
+    for _ in range(trial.cycles):
+        began = time.perf_counter()
+        program.cycle(lr, period)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def our_seconds(trials: list[Trial], processes: int) -> dict[str, list[float]]:
+    """Wall time of each cycle by task, all processes busy, as the stage writes it into its parts."""
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as out:
+        units = [TrialUnit(trial, fingerprint(trial), "cpu", out) for trial in trials]
+        outcome = workers.run_all(units, workers=processes, title="data_gen")
+        if workers.report(outcome):
+            raise SystemExit(1)
+        for _, table in store.read_all(out, schema.TRIAL):
+            for row in table.select(["task", "seconds"]).to_pylist():
+                seconds.setdefault(row["task"], []).append(row["seconds"])
+    return seconds
+
+
+def fingerprint(trial: Trial) -> str:
+    """Of the trial's data."""
+    return load(trial.task, trial.scale, trial.source, "cpu")[1].fingerprint()
+
+
+def measure(names: list[str], processes: int, *, cycles: int, period: int) -> dict[str, dict[str, float]]:
+    """Rows per hour of both programs for each task."""
+
+    def trials(index: int) -> list[Trial]:
+        return [trial_of(name, index, cycles=cycles, period=period) for name in names]
+
+    plain: dict[str, list[float]] = {name: [] for name in names}
+    for trial in trials(0):
+        plain[trial.task] += plain_seconds(trial)
+    at_once = zip(*map(trials, range(processes)), strict=True)  # the same task on every core
+    ours = our_seconds([trial for group in at_once for trial in group], processes)
+    for trial in trials(1):
+        plain[trial.task] += plain_seconds(trial)
+    return {
+        name: {
+            "plain": 3600 / statistics.median(plain[name]),
+            "ours": processes * 3600 / statistics.median(ours[name]),
+        }
+        for name in names
+    }
+
+
+def report(results: dict[str, dict[str, float]]) -> tuple[str, bool]:
+    """The table as Markdown, and whether the bounds hold."""
+    ratios = {name: r["ours"] / r["plain"] for name, r in results.items()}
+    lines = [
+        f"| {'task':<18} | {'plain, rows/h':>13} | {'data_gen, rows/h':>16} | {'ratio':>5} |",
+        f"|{'-' * 20}|{'-' * 14}:|{'-' * 17}:|{'-' * 6}:|",
+    ]
+    for name, result in sorted(results.items()):
+        lines.append(
+            f"| {name:<18} | {result['plain']:>13,.0f} | {result['ours']:>16,.0f} | {ratios[name]:>5.2f} |"
+        )
+    mean, least = statistics.geometric_mean(ratios.values()), min(ratios.values())
+    summary = f"Geometric mean {mean:.2f} (bound {MEAN_BOUND}), least {least:.2f} (bound {LEAST_BOUND})."
+    lines += ["", summary]
+    return "\n".join(lines), mean >= MEAN_BOUND and least >= LEAST_BOUND
+
+
+def main() -> int:
+    """Measure, merge with earlier results, print, and tell by the exit code whether the bounds hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--tasks", default=",".join(registry.names("zoo")), help="names, default: the zoo")
+    parser.add_argument("--cycles", type=int, default=3, help="of each trial")
+    parser.add_argument("--period", type=int, default=2, help="epochs")
+    parser.add_argument("--results", type=Path, help="JSON file of results, read and written")
+    options = parser.parse_args()
+    results = {}
+    if options.results and options.results.exists():
+        results = json.loads(options.results.read_text())
+    names = [name for name in options.tasks.split(",") if name]
+    processes = workers.count("auto")
+    results |= measure(names, processes, cycles=options.cycles, period=options.period) if names else {}
+    if options.results:
+        options.results.write_text(json.dumps(results, indent=1))
+    table, holds = report(results)
+    print(f"{platform.processor() or platform.machine()}, {processes} cores, torch {torch.__version__}")
+    print(table)
+    return int(not holds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
