@@ -117,9 +117,7 @@ class TrialUnit:
 
 
 @functools.lru_cache(maxsize=16)
-def load(
-    task: str, scale: str, source: Source, device: str, settings: str = NONE
-) -> tuple[Task, Splits]:
+def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Splits]:
     """A task and its data on ``device``, once per process."""
     found = registry.get(task, scale, settings)
     return found, found.load(source).to(device)

@@ -97,6 +97,7 @@ def config(tiny: str, out: Path, **changes) -> ReportConfig:
         "scale": "mini",
         "data": "embedded",
         "data_dir": None,
+        "settings": None,
         "samples": None,
         "workers": "1",
         "out": str(out),
