@@ -66,7 +66,7 @@ def report(config: ReportConfig) -> int:
     table.to_parquet(out / "report.parquet.tmp")
     (out / "report.parquet.tmp").replace(out / "report.parquet")
     command = "python -m tasks.report " + " ".join(sys.argv[1:])
-    text = page.markdown(verdicts, command, _label_shares(config.samples))
+    text = page.markdown(verdicts, command, _label_counts(config.samples))
     (out / "report.md").write_text(text)
     page.figure(verdicts, out / "report.png")
     print(text)
@@ -165,13 +165,12 @@ def _perform(asked: Sequence[Asked], config: ReportConfig, processes: int) -> No
         raise InputError("the report is not whole without the runs that failed")
 
 
-def _label_shares(samples: str | None) -> dict[tuple[str, str], dict[str, float]]:
+def _label_counts(samples: str | None) -> dict[tuple[str, str], dict[str, int]]:
+    """Samples of each label, by task and optimizer; under the task zoo, those of all tasks."""
     if samples is None:
         return {}
     parts = sorted(Path(samples).rglob("*.parquet"))
     table = pd.concat(pd.read_parquet(p, columns=["task", "optimizer", "label"]) for p in parts)
-    shares: dict[tuple[str, str], dict[str, float]] = {}
-    everything = table.assign(task="zoo", optimizer="all")
-    for (task, optimizer), group in pd.concat([table, everything]).groupby(["task", "optimizer"]):
-        shares[str(task), str(optimizer)] = dict(group["label"].value_counts(normalize=True))
-    return shares
+    zoo = table.assign(task="zoo")
+    counted = pd.concat([table, zoo, zoo.assign(optimizer="all")]).groupby(["task", "optimizer"])["label"]
+    return {(str(t), str(o)): dict(group.value_counts()) for (t, o), group in counted}
