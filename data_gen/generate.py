@@ -16,6 +16,7 @@ from data_gen.trial import Trial
 from tasks import optimizers, registry, workers
 from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
+from tasks.settings import NONE, encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class GenerateConfig:
     scale: str
     data: str
     data_dir: Any
+    settings: Any
     device: str
     workers: str
     timeout: float
@@ -84,7 +86,7 @@ class TrialUnit:
     @property
     def run_id(self) -> str:
         """What names the trial's part."""
-        task, _ = load(self.trial.task, self.trial.scale, self.trial.source, self.device)
+        task, _ = loaded(self.trial, self.device)
         return self.trial.run_id(task, self.fingerprint)
 
     @property
@@ -99,7 +101,7 @@ class TrialUnit:
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
         """Run the trial and write its part."""
-        task, data = load(self.trial.task, self.trial.scale, self.trial.source, self.device)
+        task, data = loaded(self.trial, self.device)
         rows = []
         for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
             rows.append(row)
@@ -115,10 +117,15 @@ class TrialUnit:
 
 
 @functools.lru_cache(maxsize=16)
-def load(task: str, scale: str, source: Source, device: str) -> tuple[Task, Splits]:
+def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Splits]:
     """A task and its data on ``device``, once per process."""
-    loaded = registry.get(task, scale)
-    return loaded, loaded.load(source).to(device)
+    found = registry.get(task, scale, settings)
+    return found, found.load(source).to(device)
+
+
+def loaded(trial: Trial, device: str) -> tuple[Task, Splits]:
+    """The task and the data of a trial."""
+    return load(trial.task, trial.scale, trial.source, device, trial.settings)
 
 
 def units(config: GenerateConfig) -> Iterator[TrialUnit]:
@@ -131,15 +138,17 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 "leave it out, or say force=true"
             )
     device = workers.resolve_device(config.device)
+    settings = encoded(config.settings)
+    sources = {n: source_of(config.data, config.data_dir, n) for n in names}
     shown = tqdm(names, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
-    loaded = {n: load(n, config.scale, source_of(config.data, config.data_dir, n), device) for n in shown}
-    fingerprints = {n: splits.fingerprint() for n, (_, splits) in loaded.items()}
+    found = {n: load(n, config.scale, sources[n], device, settings) for n in shown}
+    fingerprints = {n: splits.fingerprint() for n, (_, splits) in found.items()}
     for index in range(config.runs):
         for name in names:
             asked = Trial(
                 task=name,
                 scale=config.scale,
-                source=source_of(config.data, config.data_dir, name),
+                source=sources[name],
                 index=index,
                 seed=config.seed,
                 optimizers=tuple(config.optimizers),
@@ -147,9 +156,10 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 period=config.period,
                 max_period=config.max_period,
                 cycles=config.cycles,
+                settings=settings,
             )
             if asked.lr_range is None:
-                _check_ranges(loaded[name][0], name, config)
+                _check_ranges(found[name][0], name, config)
             yield TrialUnit(asked, fingerprints[name], device, config.out)
 
 

@@ -28,6 +28,7 @@ from tasks import registry
 from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
 from tasks.seeding import derive
+from tasks.settings import NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Trial:
     period: int | None
     max_period: int
     cycles: int
+    settings: str = NONE
 
     def draw(self, task: Task) -> tuple[str, float, int]:
         """The run's optimizer, initial LR (log-uniform) and period (epochs)."""
@@ -59,7 +61,7 @@ class Trial:
         decisive = asdict(self) | {
             "task": registry.short_name(self.task),
             "source": self.source.kind,
-            "settings": asdict(task),
+            "settings": asdict(task),  # all of them, the replaced ones among them
             "data": data_fingerprint,
             "branches": "sequential",
             "schema": schema.VERSION,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import InputError
+from tasks.settings import NONE, replaced
 
 Batch = dict[str, Tensor]
 """Named tensors that share their first dimension (the examples)."""
@@ -111,11 +112,11 @@ class Task(ABC):
     lr_range: Mapping[str, tuple[float, float]]
 
     @classmethod
-    def at(cls, scale: str) -> Self:
-        """The task at ``scale`` (TaskError with the known scales otherwise)."""
+    def at(cls, scale: str, settings: str = NONE) -> Self:
+        """The task at ``scale`` (TaskError with the known scales otherwise), some numbers replaced."""
         if scale not in cls.scales:
             raise TaskError(f"got scale={scale!r}, {cls.__name__} has {', '.join(cls.scales)}")
-        return cls(**cls.scales[scale])
+        return replaced(cls(**cls.scales[scale]), settings)
 
     @abstractmethod
     def load(self, source: Source) -> Splits:

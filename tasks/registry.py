@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tasks.base import Role, Task, TaskError, short_name
+from tasks.settings import NONE
 
 __all__ = ["FAMILIES", "get", "names", "resolve", "short_name", "task_class"]
 
@@ -34,9 +35,12 @@ def task_class(name: str) -> type[Task]:
     return _only_task(_module(name), name)
 
 
-def get(name: str, scale: str = "mini") -> Task:
-    """The task ``name`` with the numbers of ``scale``; TaskError lists near misses."""
-    return task_class(name).at(scale)
+def get(name: str, scale: str = "mini", settings: str = NONE) -> Task:
+    """The task ``name`` with the numbers of ``scale``; InputError lists near misses.
+
+    ``settings`` replaces some of them (see :mod:`tasks.settings`).
+    """
+    return task_class(name).at(scale, settings)
 
 
 def resolve(selection: str | Sequence[str]) -> list[str]:

@@ -97,7 +97,7 @@ def _stack(entries: list[Entry], size: int, objects: int, classes: int) -> Batch
         largest = sorted(found, key=lambda o: -o[0][2] * o[0][3])[:objects]
         for j, ((left, top, width, height), label) in enumerate(largest):
             if label >= classes:
-                raise TaskError(f"got class {label} in {path}, need classes={label + 1} at least")
+                raise TaskError(f"got class {label} in {path}; say settings={{classes: {label + 1}}}")
             boxes[i, j] = torch.tensor([left, top, left + width, top + height]) * scale
             labels[i, j] = label
     return {"image": images, "boxes": boxes, "labels": labels}

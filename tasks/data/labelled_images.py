@@ -9,38 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from tasks.base import Batch, Source, Splits, TaskError
+from tasks.data import hub
 from tasks.data.decode import pixels
+from tasks.data.hub import Repository
 from tasks.data.image_formats import Listing, find
 from tasks.seeding import derive
 
 
-class Repository(NamedTuple):
-    """A data set on the hub: its id, its configuration, and its columns of images and labels."""
-
-    id: str
-    config: str | None = None
-    image: str = "image"
-    label: str = "label"
-
-
-SVHN = Repository("ufldl-stanford/svhn", "cropped_digits")
-FOOD = Repository("ethz/food101")
-CIFAR10 = Repository("uoft-cs/cifar10", image="img")
-
-
 def load(
     source: Source,
+    repository: Repository,
     *,
     size: int,
     classes: int,
-    hub: Repository,
     limit: tuple[int, int, int] | None = None,
 ) -> Splits:
     """Images resized to ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,).
@@ -50,19 +38,19 @@ def load(
 
     Args:
         source: ``local`` or ``hub``.
+        repository: what ``hub`` means.
         size: height and width in pixels; other images are resized bilinearly.
         classes: labels are below it (TaskError otherwise).
-        hub: what ``hub`` means.
         limit: most training, validation and test images, drawn at random; None takes all.
     """
-    listed = _from_hub(hub) if source.kind == "hub" else find(Path(source.path or ""))
+    listed = _from_hub(repository) if source.kind == "hub" else find(Path(source.path or ""))
     train, test = listed.get("train"), listed.get("test")
     val = listed.get("val")
     if test is None:
         test, val = val, None
     if train is None or test is None:
         raise TaskError(
-            f"found only the splits {sorted(listed)} in {source.path or hub.id}, need train and test"
+            f"found only the splits {sorted(listed)} in {source.path or repository.id}, need train and test"
         )
     held_out = range(9, len(train.labels), 10) if val is None else range(0)
     kept = [i for i in range(len(train.labels)) if val is not None or i % 10 != 9]
@@ -93,7 +81,8 @@ def _stack(listing: Listing, rows: Sequence[int], size: int, classes: int, name:
     labels = torch.tensor([listing.labels[i] for i in rows])
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
-        raise TaskError(f"got labels from {low} to {high}, but the task has classes={classes}")
+        remedy = f"; say settings={{classes: {high + 1}}}" if low >= 0 else ""
+        raise TaskError(f"got labels from {low} to {high}, but the task has classes={classes}{remedy}")
     images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
 
     def decoded(row: int) -> Tensor:
@@ -108,15 +97,10 @@ def _stack(listing: Listing, rows: Sequence[int], size: int, classes: int, name:
     return {"image": images, "label": labels}
 
 
-def _from_hub(hub: Repository) -> dict[str, Listing]:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise TaskError("data=hub needs the datasets package: pip install 'arc-lr[data]'") from None
+def _from_hub(repository: Repository) -> dict[str, Listing]:
     names = {"train": "train", "validation": "val", "test": "test"}
-    found = load_dataset(hub.id, hub.config)
 
     def listing(rows: Any) -> Listing:
-        return Listing(list(rows[hub.label]), lambda i: rows[i][hub.image])
+        return Listing(list(rows[repository.label]), lambda i: rows[i][repository.inputs])
 
-    return {names[split]: listing(rows) for split, rows in found.items() if split in names}
+    return {names[s]: listing(rows) for s, rows in hub.splits(repository).items() if s in names}

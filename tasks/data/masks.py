@@ -24,8 +24,15 @@ class Example(NamedTuple):
     label: int = -1
 
 
-def load(source: Source, *, size: int, classes: int, channels: int = 3) -> Splits:
+def load(source: Source, *, size: int, classes: int, channels: int = 3, labels: int = 0) -> Splits:
     """The data in ``source.path``, whichever of the three formats it has.
+
+    Args:
+        source: ``local``; TaskError otherwise.
+        size: height and width in pixels.
+        classes: the values of the masks are below it (TaskError otherwise).
+        channels: 3 or 1 (grey).
+        labels: the labels of the images are below it; TaskError where images have none. 0: none is needed.
 
     Returns:
         ``image`` (n, channels, size, size) uint8, ``mask`` (n, size, size) uint8 and ``label`` (n,) int64.
@@ -40,7 +47,7 @@ def load(source: Source, *, size: int, classes: int, channels: int = 3) -> Split
         )
     read = _reader(Path(source.path))
     mode = "RGB" if channels == 3 else "L"
-    return Splits(*(_stack(examples, size, classes, mode) for examples in read(size)))
+    return Splits(*(_stack(examples, size, classes, mode, labels) for examples in read(size)))
 
 
 def mirrored(batch: Batch, generator: torch.Generator) -> Batch:
@@ -72,18 +79,30 @@ def _reader(root: Path) -> Reader:
     )
 
 
-def _stack(examples: Iterator[Example], size: int, classes: int, mode: str) -> Batch:
-    images, found, labels = [], [], []
+def _stack(examples: Iterator[Example], size: int, classes: int, mode: str, labels: int) -> Batch:
+    images, masks, names = [], [], []
     for example in examples:
         images.append(pixels(example.image, size=size, mode=mode))
-        found.append(example.mask)
-        labels.append(example.label)
-    mask = torch.stack(found)
-    if int(mask.max()) >= classes:
+        masks.append(example.mask)
+        names.append(example.label)
+    mask, label = torch.stack(masks), torch.tensor(names)
+    if labels and int(label.min()) < 0:
         raise TaskError(
-            f"the masks have classes up to {int(mask.max())}, need classes={int(mask.max()) + 1} at least"
+            "these images have no labels, which the task needs beside the masks: take CUB-200-2011, or "
+            "Parquet with columns image, mask and label, or the task cub_unet"
         )
-    return {"image": torch.stack(images), "mask": mask, "label": torch.tensor(labels)}
+    if labels and int(label.max()) >= labels:
+        raise _too_many("labels", int(label.max()), labels)
+    if int(mask.max()) >= classes:
+        raise _too_many("classes", int(mask.max()), classes)
+    return {"image": torch.stack(images), "mask": mask, "label": label}
+
+
+def _too_many(name: str, highest: int, known: int) -> TaskError:
+    return TaskError(
+        f"the data has {name} up to {highest}, but the task has {name}={known}; "
+        f"say settings={{{name}: {highest + 1}}}"
+    )
 
 
 def _cub(root: Path, size: int) -> Iterable[Iterator[Example]]:
@@ -162,14 +181,16 @@ def _parquet(root: Path, size: int) -> Iterable[Iterator[Example]]:
             values = class_map(opened(mask["bytes"], f"mask of row {i} in {root}"), size=size)
             if int(values.max()) == 255:
                 values = (values >= 128).byte()
-            yield Example(opened(image["bytes"], f"image of row {i} in {root}"), values)
+            label = int(table["label"][i].as_py()) if "label" in table.column_names else -1
+            yield Example(opened(image["bytes"], f"image of row {i} in {root}"), values, label)
 
     return map(read, _none_empty((train, val, test), root))
 
 
 def _table(path: Path) -> pyarrow.Table:
     try:
-        return pyarrow.parquet.read_table(path, columns=["image", "mask"])
+        table = pyarrow.parquet.read_table(path)
+        return table.select(["image", "mask", *(["label"] if "label" in table.column_names else [])])
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise TaskError(f"{path}: expected Parquet with columns image and mask ({error})") from error
 

@@ -10,11 +10,11 @@ import pyarrow
 import pyarrow.parquet
 
 from tasks.base import Source, TaskError
+from tasks.data import hub
 
 LabelledTexts = tuple[list[list[str]], list[int]]
 """The words of every text, and its label."""
 
-REPOSITORY = "stanfordnlp/imdb"
 _EXPECTED = (
     "the folders train/pos, train/neg, test/pos and test/neg of aclImdb_v1.tar.gz "
     "(https://ai.stanford.edu/~amaas/data/sentiment/), or train*.parquet and test*.parquet with columns "
@@ -35,7 +35,7 @@ def load(source: Source) -> tuple[LabelledTexts, LabelledTexts, LabelledTexts]:
     """
     root = Path(source.path or "")
     if source.kind == "hub":
-        given, test = (_from_hub(split) for split in ("train", "test"))
+        given, test = _from_hub()
     elif not root.is_dir():
         raise TaskError(f"no directory {root}, expected one with {_EXPECTED}")
     elif list(root.rglob("*.parquet")):
@@ -86,10 +86,7 @@ def _from_parquet(root: Path, split: str) -> LabelledTexts:
     return _labelled(texts, labels, str(root))
 
 
-def _from_hub(split: str) -> LabelledTexts:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise TaskError("data=hub needs the datasets package: pip install 'arc-lr[data]'") from None
-    rows = load_dataset(REPOSITORY, split=split)
-    return _labelled(rows["text"], rows["label"], REPOSITORY)
+def _from_hub() -> list[LabelledTexts]:
+    found, names = hub.splits(hub.IMDB), (hub.IMDB.inputs, hub.IMDB.label)
+    columns = [[found[split][name] for name in names] for split in ("train", "test")]
+    return [_labelled(texts, labels, hub.IMDB.id) for texts, labels in columns]

@@ -76,7 +76,10 @@ def tag_ids(sentences: Sequence[Sentence], types: int) -> dict[str, int]:
     """
     known = sorted({tag[2:] for _, tags in sentences for tag in tags if tag != "O"})
     if len(known) > types:
-        raise TaskError(f"the data has {len(known)} types of span, the task has types={types}")
+        raise TaskError(
+            f"the data has {len(known)} types of span, the task has types={types}; "
+            f"say settings={{types: {len(known)}}}"
+        )
     return {"O": 0} | {
         f"{p}-{name}": 2 * k + j for k, name in enumerate(known) for j, p in ((1, "B"), (2, "I"))
     }

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from tasks.base import TaskError
 
+REVISIONS = {"google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594"}
+"""The commits that are loaded; the newest one of what is not listed."""
+
 
 class TokenTagger(nn.Module):
     """BERT and a linear layer over each token's last state.
@@ -62,7 +65,9 @@ def _encoder(pretrained: str, config: Any) -> nn.Module:
     from transformers import BertModel
 
     try:
-        model: nn.Module = BertModel.from_pretrained(pretrained, config=config, add_pooling_layer=False)
+        model: nn.Module = BertModel.from_pretrained(
+            pretrained, revision=REVISIONS.get(pretrained, "main"), config=config, add_pooling_layer=False
+        )
     except OSError as error:
         raise _unavailable(pretrained, error) from error
     return model.to(torch.float32)
@@ -73,7 +78,7 @@ def word_pieces(pretrained: str) -> tuple[Callable[[str], Sequence[int]], tuple[
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(pretrained)
+        tokenizer = AutoTokenizer.from_pretrained(pretrained, revision=REVISIONS.get(pretrained, "main"))
     except (OSError, ValueError) as error:
         raise _unavailable(pretrained, error) from error
     ends = tokenizer.cls_token_id, tokenizer.sep_token_id

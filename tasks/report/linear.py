@@ -13,12 +13,12 @@ _LARGEST = 64
 
 
 @functools.cache
-def accuracy(name: str, scale: str, source: Source) -> float | None:
+def accuracy(name: str, scale: str, source: Source, settings: str) -> float | None:
     """Validation accuracy of logistic regression on an image's pixels.
 
     None for other kinds of task and for images of over 64 x 64 pixels.
     """
-    task, data = loaded(name, scale, source)
+    task, data = loaded(name, scale, source, settings)
     shape = data.val.get("image", torch.empty(0)).shape
     if task.metric_name != "accuracy" or set(data.train) != {"image", "label"} or shape[-1] > _LARGEST:
         return None

@@ -15,14 +15,14 @@ _HEAD = (
 
 
 def markdown(
-    verdicts: Sequence[Verdict], command: str, labels: Mapping[tuple[str, str], Mapping[str, float]]
+    verdicts: Sequence[Verdict], command: str, labels: Mapping[tuple[str, str], Mapping[str, int]]
 ) -> str:
     """The table, how it was made, and the share of each label where ``labels`` has it.
 
     Args:
         verdicts: one per task and optimizer.
         command: what was typed.
-        labels: shares of raise, keep and lower by task and optimizer.
+        labels: samples of raise, keep and lower by task and optimizer.
     """
     seconds = sorted(v.seconds for v in verdicts)
     lines = [
@@ -39,10 +39,11 @@ def markdown(
         "to best. Baseline: better of logistic regression on pixels and of the same network, inputs blanked.",
     ]
     if labels:
-        lines += ["", "| task | optimizer | raise | keep | lower |", "|---|---|---|---|---|"]
-        for (task, optimizer), share in sorted(labels.items()):
-            cells = " | ".join(f"{share.get(k, 0.0):.0%}" for k in ("raise", "keep", "lower"))
-            lines.append(f"| {task} | {optimizer} | {cells} |")
+        lines += ["", "| task | optimizer | samples | raise | keep | lower |", "|---|---|---|---|---|---|"]
+        for (task, optimizer), found in sorted(labels.items()):
+            count = sum(found.values())
+            cells = " | ".join(f"{found.get(k, 0) / count:.0%}" for k in ("raise", "keep", "lower"))
+            lines.append(f"| {task} | {optimizer} | {count} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ import functools
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
 from tasks.processes import Tick
 from tasks.seeding import derive
+from tasks.settings import NONE
 
 SCHEMA = pa.schema(
     [
@@ -47,6 +48,7 @@ class Asked:
         lr: constant LR.
         seed: decides the run.
         epochs: of the run; it ends early where a loss is not finite.
+        settings: numbers of the task that are replaced (see :mod:`tasks.settings`).
         blind: the network sees zeros for its inputs, and so learns what the targets alone tell: the
             majority class, the frequency of each character, the usual mask.
     """
@@ -58,24 +60,26 @@ class Asked:
     lr: float
     seed: int
     epochs: int
+    # The key of a part holds all numbers of the task already.
+    settings: str = field(default=NONE, repr=False)
     blind: bool = False
 
     def path(self, out: str) -> Path:
         """The part of this run; a change of the task's numbers or data leads to another one."""
-        key = derive(repr(self), _identity(self.task, self.scale, self.source))
+        key = derive(repr(self), _identity(self.task, self.scale, self.source, self.settings))
         return Path(out) / "parts" / f"{registry.short_name(self.task)}-{key:016x}.parquet"
 
 
 @functools.lru_cache(maxsize=16)
-def loaded(name: str, scale: str, source: Source) -> tuple[Task, Splits]:
+def loaded(name: str, scale: str, source: Source, settings: str = NONE) -> tuple[Task, Splits]:
     """A task and its data, once per process."""
-    task = registry.get(name, scale)
+    task = registry.get(name, scale, settings)
     return task, task.load(source)
 
 
 @functools.cache
-def _identity(name: str, scale: str, source: Source) -> str:
-    task, data = loaded(name, scale, source)
+def _identity(name: str, scale: str, source: Source, settings: str) -> str:
+    task, data = loaded(name, scale, source, settings)
     return f"{task!r} {data.fingerprint()}"
 
 
@@ -110,7 +114,7 @@ class ReportUnit:
 
 def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
     """The row of one run, with a ``tick`` per epoch; seconds are CPU time of this thread, training only."""
-    task, data = loaded(asked.task, asked.scale, asked.source)
+    task, data = loaded(asked.task, asked.scale, asked.source, asked.settings)
     run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed)
     if asked.blind:
         run.model.register_forward_pre_hook(_blank)

@@ -18,6 +18,7 @@ from tasks.base import TaskError, source_of
 from tasks.errors import InputError
 from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
+from tasks.settings import encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class ReportConfig:
     scale: str
     data: str
     data_dir: Any
+    settings: Any
     samples: str | None
     workers: str
     out: str
@@ -64,7 +66,7 @@ def report(config: ReportConfig) -> int:
     table.to_parquet(out / "report.parquet.tmp")
     (out / "report.parquet.tmp").replace(out / "report.parquet")
     command = "python -m tasks.report " + " ".join(sys.argv[1:])
-    text = page.markdown(verdicts, command, _label_shares(config.samples))
+    text = page.markdown(verdicts, command, _label_counts(config.samples))
     (out / "report.md").write_text(text)
     page.figure(verdicts, out / "report.png")
     print(text)
@@ -74,7 +76,8 @@ def report(config: ReportConfig) -> int:
 def grid(config: ReportConfig, name: str) -> list[Asked]:
     """The runs over the LRs, and the blind ones of the majority baseline."""
     source = source_of(config.data, config.data_dir, name)
-    ranges = loaded(name, config.scale, source)[0].lr_range
+    settings = encoded(config.settings)
+    ranges = loaded(name, config.scale, source, settings)[0].lr_range
     runs = []
     for optimizer in config.optimizers:
         if optimizer not in ranges:
@@ -87,6 +90,7 @@ def grid(config: ReportConfig, name: str) -> list[Asked]:
             lr=0.0,
             seed=config.seed,
             epochs=config.epochs,
+            settings=settings,
         )
         # What the targets alone tell is soon learned: the middle of the range will do.
         if optimizer == config.optimizers[0]:
@@ -119,11 +123,11 @@ def verdicts_of(config: ReportConfig, name: str) -> list[verdict.Verdict]:
 
 
 def _judged(config: ReportConfig, name: str, optimizer: str, ceiling: float = 1.0) -> verdict.Verdict:
-    task, _ = loaded(name, config.scale, source_of(config.data, config.data_dir, name))
+    data = name, config.scale, source_of(config.data, config.data_dir, name), encoded(config.settings)
+    task, _ = loaded(*data)
     asked = grid(config, name)
     blind = _best(config, [a for a in asked if a.blind])
-    source = source_of(config.data, config.data_dir, name)
-    baselines = [b for b in (blind, linear.accuracy(name, config.scale, source)) if b is not None]
+    baselines = [b for b in (blind, linear.accuracy(*data)) if b is not None]
     runs = [_row(a, config.out) for a in asked if a.optimizer == optimizer and not a.blind]
     return verdict.judge(
         runs,
@@ -161,13 +165,12 @@ def _perform(asked: Sequence[Asked], config: ReportConfig, processes: int) -> No
         raise InputError("the report is not whole without the runs that failed")
 
 
-def _label_shares(samples: str | None) -> dict[tuple[str, str], dict[str, float]]:
+def _label_counts(samples: str | None) -> dict[tuple[str, str], dict[str, int]]:
+    """Samples of each label, by task and optimizer; under the task zoo, those of all tasks."""
     if samples is None:
         return {}
     parts = sorted(Path(samples).rglob("*.parquet"))
     table = pd.concat(pd.read_parquet(p, columns=["task", "optimizer", "label"]) for p in parts)
-    shares: dict[tuple[str, str], dict[str, float]] = {}
-    everything = table.assign(task="zoo", optimizer="all")
-    for (task, optimizer), group in pd.concat([table, everything]).groupby(["task", "optimizer"]):
-        shares[str(task), str(optimizer)] = dict(group["label"].value_counts(normalize=True))
-    return shares
+    zoo = table.assign(task="zoo")
+    counted = pd.concat([table, zoo, zoo.assign(optimizer="all")]).groupby(["task", "optimizer"])["label"]
+    return {(str(t), str(o)): dict(group.value_counts()) for (t, o), group in counted}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task, TaskError
+from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import masks, objects
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
@@ -52,14 +52,7 @@ class CubMultitask(Task):
                     for s in scenes
                 )
             )
-        splits = masks.load(source, size=self.size, classes=self.classes)
-        labels = torch.cat([s["label"] for s in splits])
-        if labels.min() < 0 or labels.max() >= self.labels:
-            raise TaskError(
-                f"got image labels from {labels.min()} to {labels.max()} (-1: the data has none), "
-                f"need 0 to {self.labels - 1}; labels={self.labels} can be raised"
-            )
-        return splits
+        return masks.load(source, size=self.size, classes=self.classes, labels=self.labels)
 
     def build(self) -> nn.Module:
         """The ResNet with both heads, and the log variances."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, labelled_images
+from tasks.data import augment, hub, labelled_images
 from tasks.data.dishes import dishes
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
@@ -53,8 +53,7 @@ class FoodDenseNet(Task):
         if source.kind == "embedded":
             return dishes(train=train, val=val, test=test, size=self.size)
         limit = self.examples if self.limited else None
-        hub = labelled_images.FOOD
-        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
+        return labelled_images.load(source, hub.FOOD, size=self.size, classes=self.classes, limit=limit)
 
     def build(self) -> nn.Module:
         """The DenseNet."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, labelled_images
+from tasks.data import augment, hub, labelled_images
 from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
@@ -50,8 +50,7 @@ class SvhnECC(Task):
         if source.kind == "embedded":
             return house_numbers(train=train, val=val, test=test, size=self.size)
         limit = self.examples if self.limited else None
-        hub = labelled_images.SVHN
-        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
+        return labelled_images.load(source, hub.SVHN, size=self.size, classes=self.classes, limit=limit)
 
     def build(self) -> nn.Module:
         """The VGG, one output per bit."""

@@ -130,7 +130,7 @@ def test_coco_is_scaled_padded_and_sorted_by_size(folder: Path) -> None:
 
 def test_coco_names_missing_and_damaged_files(folder: Path) -> None:
     source = Source(kind="local", path=str(folder))
-    with pytest.raises(TaskError, match="need classes=2"):
+    with pytest.raises(TaskError, match=r"settings=\{classes: 2\}"):
         coco.load(source, size=20, objects=3, classes=1)
     (folder / "annotations/instances_val2017.json").write_text("{}")
     with pytest.raises(TaskError, match=r"instances_val2017\.json is damaged"):

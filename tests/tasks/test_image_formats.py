@@ -16,7 +16,7 @@ from scipy.io import savemat
 
 from tasks import registry
 from tasks.base import Source, Splits, TaskError
-from tasks.data import labelled_images
+from tasks.data import hub, labelled_images
 
 RNG = np.random.default_rng(0)
 
@@ -29,8 +29,8 @@ def flat(labels: list[int]) -> np.ndarray:
 
 
 def load(root: Path, **settings) -> Splits:
-    settings = {"size": 8, "classes": 10, "hub": labelled_images.SVHN, **settings}
-    return labelled_images.load(Source(kind="local", path=str(root)), **settings)
+    settings = {"size": 8, "classes": 10, **settings}
+    return labelled_images.load(Source(kind="local", path=str(root)), hub.SVHN, **settings)
 
 
 def assert_labels_fit_images(data: Splits, exact: bool = True) -> None:
@@ -192,7 +192,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 
 def test_too_many_classes_are_refused_by_the_field(tmp_path):
     write_svhn(tmp_path)
-    with pytest.raises(TaskError, match="labels from 0 to 8, but the task has classes=5"):
+    with pytest.raises(TaskError, match=r"labels from 0 to 8, .* classes=5; say settings=\{classes: 9\}"):
         load(tmp_path, classes=5, limit=None)
 
 

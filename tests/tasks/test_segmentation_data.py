@@ -102,8 +102,21 @@ def test_parquet_without_held_out_files_gives_its_last_rows(tmp_path: Path) -> N
 def test_too_many_classes_are_refused(tmp_path: Path) -> None:
     rows = [{c: {"bytes": encoded(left_half(7))} for c in ("image", "mask")} for _ in range(3)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
-    with pytest.raises(TaskError, match="need classes=8"):
+    with pytest.raises(TaskError, match=r"classes up to 7, .* classes=2; say settings=\{classes: 8\}"):
         load(tmp_path)
+
+
+def test_labels_beside_the_masks_come_from_a_column_where_a_task_needs_them(tmp_path: Path) -> None:
+    rows = [{c: {"bytes": encoded(left_half(255))} for c in ("image", "mask")} for _ in range(4)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    with pytest.raises(TaskError, match=r"no labels, which the task needs .*image, mask and label"):
+        load(tmp_path, labels=3)
+    labelled = [row | {"label": i} for i, row in enumerate(rows)]
+    pq.write_table(pa.Table.from_pylist(labelled), tmp_path / "train.parquet")
+    splits = masks.load(Source(kind="local", path=str(tmp_path)), size=4, classes=2, labels=4)
+    assert [s["label"].tolist() for s in splits] == [[0, 1], [2], [3]]
+    with pytest.raises(TaskError, match=r"labels up to 3, .* labels=3; say settings=\{labels: 4\}"):
+        load(tmp_path, labels=3)
 
 
 def test_an_unknown_folder_is_explained(tmp_path: Path) -> None:
