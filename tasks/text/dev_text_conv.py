@@ -105,7 +105,6 @@ class DevTextConv(Task):
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-4, 1e1))
             | {"sgd": (1e-2, 1e2), "momentum": (1e-3, 1e1)},
         },
-        # Kim's CNN-rand.
         "paper": {
             "vocabulary": 20000,
             "length": 200,
