@@ -7,6 +7,7 @@ is judged on characters that it has never seen.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -83,24 +84,30 @@ def _alphabets(split: str, size: int, drawings: int) -> pairs.Alphabets:
     rng = np.random.default_rng(derive("glyphs", split))
     return {
         script: {
-            chr(code): torch.stack([_drawing(chr(code), size, rng) for _ in range(drawings)])
+            chr(code): torch.stack([drawing(chr(code), size, rng) for _ in range(drawings)])
             for code in range(first, last + 1)
-            if unicodedata.category(chr(code))[0] in "LS" and _fonts_with(code)
+            if unicodedata.category(chr(code))[0] in "LS" and fonts_with(code)
         }
         for script, (first, last) in SCRIPTS[split].items()
     }
 
 
-def _fonts_with(code: int) -> list[str]:
+def fonts_with(code: int) -> list[str]:
+    """The names of the fonts that have a character."""
     return [font for font in FONTS if code in _code_points(font)]
 
 
-def _drawing(character: str, size: int, rng: np.random.Generator) -> torch.Tensor:
-    """One (size, size) uint8 drawing: a font, turned, sheared and stretched, fitted into the square."""
-    fonts = _fonts_with(ord(character))
+def drawing(
+    character: str, size: int, rng: np.random.Generator, fonts: Sequence[str] | None = None
+) -> torch.Tensor:
+    """One (size, size) uint8 drawing: a font, turned, sheared and stretched, fitted into the square.
+
+    The font is one of ``fonts``, or of all that have the character.
+    """
+    fonts = fonts_with(ord(character)) if fonts is None else fonts
     large = 4 * size
     glyph = Image.new("L", (large, large))
-    font = _font(fonts[rng.integers(len(fonts))], int(0.7 * large))
+    font = _font(fonts[int(rng.integers(len(fonts)))], int(0.7 * large))
     ImageDraw.Draw(glyph).text((large / 2, large / 2), character, fill=255, font=font, anchor="mm")
     turn, shear, stretch = rng.normal(0, 0.12), rng.normal(0, 0.2), rng.uniform(0.8, 1.25)
     a = np.array([[np.cos(turn) * stretch, shear - np.sin(turn)], [np.sin(turn), np.cos(turn) / stretch]])

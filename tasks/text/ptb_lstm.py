@@ -89,10 +89,10 @@ class PTBLSTM(Task):
     scales: ClassVar = {
         "mini": {
             "vocabulary": 300,
-            "length": 16,
+            "length": 12,
             "span": 96,
             "rows": 512,
-            "embedding": 24,
+            "embedding": 16,
             "hidden": 32,
             "dropout": 0.2,
             "batch_size": 32,

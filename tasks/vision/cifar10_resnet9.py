@@ -74,14 +74,14 @@ class Cifar10ResNet9(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (800, 400, 400),
+            "examples": (512, 300, 600),
             "limited": True,
             "size": 12,
             "classes": 10,
-            "width": 8,
+            "width": 4,
             "padding": 1,
             "hole": 2,
-            "batch_size": 50,
+            "batch_size": 32,
             "lr_range": {
                 "adam": (1e-5, 1e0),
                 "adamw": (1e-5, 1e0),

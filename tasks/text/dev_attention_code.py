@@ -1,0 +1,114 @@
+"""Language modelling of source code with a small transformer: for design decisions only."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import identifiers, tagged
+from tasks.data.cache import cached
+from tasks.data.text import crop, disjoint, encode, padded, vocabulary
+from tasks.nets.recurrent import next_token_losses
+from tasks.nets.transformer import Transformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevAttentionCode(Task):
+    """Predict the next token of the standard library's source, or the next word of tagged sentences.
+
+    Attributes:
+        vocabulary: ids of tokens, the two reserved ones included.
+        length: tokens that an example predicts.
+        span: tokens of one embedded training row, of which an epoch sees ``length + 1`` at a random place.
+        rows: embedded training rows; validation and test have half as many each.
+        width: of the transformer.
+        layers: its blocks.
+        heads: of each.
+    """
+
+    role = "development"
+    metric_name = "nats_per_token"
+    higher_is_better = False
+
+    vocabulary: int
+    length: int
+    span: int
+    rows: int
+    width: int
+    layers: int
+    heads: int
+
+    def load(self, source: Source) -> Splits:
+        """``text`` is int32 (rows, span or length + 1)."""
+        if source.kind != "embedded":
+            return self._cut(tagged.load(source), self.length + 1)
+        sizes = (self.span, self.length + 1, self.rows)
+        key = ("code", platform.python_version(), *sizes, self.vocabulary)
+        return cached("-".join(map(str, key)), 1, lambda: self._cut(identifiers.load(*sizes), self.span))
+
+    def _cut(self, sentences: Sequence[Sequence[tagged.Sentence]], span: int) -> Splits:
+        ids = vocabulary((word for words, _ in sentences[0] for word in words), self.vocabulary)
+
+        def split(part: Sequence[tagged.Sentence], length: int) -> Batch:
+            return {"text": padded([encode(words, ids) for words, _ in part], length)}
+
+        train, val, test = sentences
+        return disjoint(split(train, span), split(val, self.length + 1), split(test, self.length + 1))
+
+    def build(self) -> nn.Module:
+        """The causal transformer."""
+        return Transformer(
+            vocabulary=self.vocabulary,
+            positions=self.length,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            outputs=self.vocabulary,
+            causal=True,
+        )
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy of the next token; the predictions are each example's mean, in nats."""
+        losses = next_token_losses(model, batch["text"].long())
+        return losses.mean(), losses
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Mean cross-entropy of a token."""
+        assert isinstance(predictions, Tensor)
+        return predictions.double().mean().item()
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A window of each row at a random place."""
+        return crop(batch, self.length + 1, generator)
+
+    scales: ClassVar = {
+        "mini": {
+            "vocabulary": 150,
+            "length": 12,
+            "span": 96,
+            "rows": 320,
+            "width": 24,
+            "layers": 1,
+            "heads": 2,
+            "batch_size": 20,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+        },
+        "paper": {
+            "vocabulary": 8192,
+            "length": 256,
+            "span": 257,
+            "rows": 16384,
+            "width": 384,
+            "layers": 6,
+            "heads": 6,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-2)),
+        },
+    }

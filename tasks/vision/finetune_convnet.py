@@ -1,0 +1,111 @@
+"""Fine-tuning of a pretrained CNN on other letters: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import augment, labelled_images
+from tasks.data.characters import ALPHABETS, characters
+from tasks.loop import TaskRun
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.convnet import ConvNet
+from tasks.nets.pretrained import load_pretrained
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConvNet(Task):
+    """Name a Greek letter, beginning with the convolutions of a net that names Latin ones.
+
+    That net is trained on embedded data when it is first needed; the head begins at random.
+
+    Attributes:
+        examples: training, validation and test images of the embedded data.
+        size: height and width of the images in pixels.
+        classes: size of the head.
+        widths: channels of each stage.
+        padding: pixels by which a training image is shifted at most, its edge reflected.
+        script: of the embedded data.
+        pretraining: epochs on the Latin letters; 0 begins at random.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    widths: tuple[int, ...]
+    padding: int
+    script: str
+    pretraining: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, channels, size, size) and ``label`` int64 (n,)."""
+        if source.kind == "embedded":
+            return characters(self.script, examples=self.examples, size=self.size, clutter=0.4, noise=0.05)
+        return labelled_images.load(
+            source, size=self.size, classes=self.classes, hub=labelled_images.CIFAR10, limit=self.examples
+        )
+
+    def build(self) -> nn.Module:
+        """The CNN with a fresh head."""
+        net = ConvNet(channels=1, widths=self.widths, size=self.size, outputs=self.classes)
+        if self.pretraining:
+            key = f"{self.size}px-{'-'.join(map(str, self.widths))}-{self.pretraining}-{torch.__version__}"
+            load_pretrained(net.body, f"pretrained-latin-{key}", 1, self._pretrained)
+        return net
+
+    def _pretrained(self) -> nn.Module:
+        counts, classes = (1280, 26, 26), len(ALPHABETS["latin"])
+        latin = replace(self, script="latin", examples=counts, classes=classes, batch_size=32, pretraining=0)
+        run = TaskRun(latin, latin.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
+        run.train(self.pretraining * run.steps_per_epoch)
+        body = run.model.body
+        assert isinstance(body, nn.Module)
+        return body
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["image"].float().mean(1, keepdim=True) / 127.5 - 1)
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Shifted images."""
+        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
+        return {**batch, "image": shifted}
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (480, 240, 720),
+            "size": 12,
+            "classes": 24,
+            "widths": (8, 16),
+            "padding": 1,
+            "script": "greek",
+            "pretraining": 20,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (4500, 500, 10000),
+            "size": 32,
+            "classes": 10,
+            "widths": (64, 128, 256, 512),
+            "padding": 4,
+            "script": "greek",
+            "pretraining": 20,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-2)),
+        },
+    }

@@ -1,0 +1,93 @@
+"""A deep autoencoder of letters: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import augment, labelled_images
+from tasks.data.characters import characters
+from tasks.nets.mlp import mlp
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlyphAutoencoder(Task):
+    """Draw an image again from a code of a few numbers.
+
+    The paper-scale network is the one of Hinton and Salakhutdinov, 2006, with ReLU.
+
+    Attributes:
+        examples: training, validation and test images of the embedded data.
+        size: height and width of the images in pixels, of which the mean of the channels is drawn.
+        classes: labels of other data are below it; they are not used.
+        widths: hidden layers of the encoder, the last one being the code; the decoder mirrors them.
+        padding: pixels by which a training image is shifted at most, its edge reflected.
+    """
+
+    role = "evaluation"
+    metric_name = "nats_per_pixel"
+    higher_is_better = False
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    widths: tuple[int, ...]
+    padding: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, channels, size, size) and ``label`` int64 (n,)."""
+        if source.kind == "embedded":
+            return characters("greek", examples=self.examples, size=self.size, clutter=0.0, noise=0.0)
+        hub = labelled_images.CIFAR10
+        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub)
+
+    def build(self) -> nn.Module:
+        """Encoder and decoder in a row."""
+        sides = [self.size**2, *self.widths]
+        return mlp([*sides, *sides[-2::-1]])
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Binary cross-entropy of the pixels; the predictions are each image's excess over its entropy."""
+        pixels = batch["image"].float().mean(1).flatten(1) / 255
+        logits: Tensor = model(pixels)
+        losses = F.binary_cross_entropy_with_logits(logits, pixels, reduction="none").mean(1)
+        # What a perfect drawing costs: grey pixels have an entropy of their own.
+        entropy = torch.special.entr(pixels) + torch.special.entr(1 - pixels)
+        return losses.mean(), losses.detach() - entropy.mean(1)
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Divergence of the drawn from the given pixels; 0 is perfect."""
+        assert isinstance(predictions, Tensor)
+        return predictions.double().mean().item()
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Shifted images."""
+        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
+        return {**batch, "image": shifted}
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (768, 384, 768),
+            "size": 12,
+            "classes": 24,
+            "widths": (96, 48, 16),
+            "padding": 0,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+        },
+        "paper": {
+            "examples": (60000, 6000, 10000),
+            "size": 28,
+            "classes": 10,
+            "widths": (1000, 500, 250, 30),
+            "padding": 2,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-2)),
+        },
+    }
