@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from arc.controller import Controller
 from arc.decision import Decision
 from arc.methods.method import Method, State
@@ -47,8 +49,15 @@ class Controlled(Method):
         return losses
 
     def epoch_end(self, run: Run) -> None:
-        """Let the controller see the validation loss and decide."""
-        self.live(run).step(val_loss=run.validate())
+        """Let the controller see the validation loss and decide; its copy for a rollback is charged."""
+        controller = self.live(run)
+        controller.step(val_loss=run.validate())
+        if controller.settings.rollback is not False:
+            kept = [*run.model.state_dict().values()]
+            kept += [
+                v for state in run.optimizer.state.values() for v in state.values() if torch.is_tensor(v)
+            ]
+            run.cost.add(snapshots=1, snapshot_bytes=sum(t.numel() * t.element_size() for t in kept))
 
     @property
     def decisions(self) -> list[Decision]:

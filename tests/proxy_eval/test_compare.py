@@ -99,6 +99,11 @@ def test_arcs_decisions_are_kept() -> None:
     assert searched["lr"][0] not in (0.03, 1e-3)
 
 
+def test_copies_for_a_rollback_are_charged() -> None:
+    assert unit("arc_rollback").row()["snapshots"] == 6
+    assert unit("arc").row()["snapshots"] == 0
+
+
 def test_a_lost_run_ends_early_and_counts_as_diverged() -> None:
     row = unit(lr0=1e38).row()
     assert len(row["val_loss"]) < 6
