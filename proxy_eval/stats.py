@@ -72,7 +72,7 @@ def interval(
     A drawn run comes with all its LR0s, since they share initial weights and order of the data.
     """
     runs, tasks = scores[0].shape[:2]
-    if runs == 0:
+    if runs < 2:  # one run says nothing of how runs scatter
         return math.nan, math.nan
     drawn = np.random.default_rng(seed).integers(runs, size=(resamples, runs, tasks))
     found = statistic(*(array[drawn, np.arange(tasks)] for array in scores))

@@ -11,6 +11,11 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
+def span(low: float, high: float, digits: int = 3) -> str:
+    """An interval."""
+    return "-" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
 def ratio(value: float) -> str:
     """A factor."""
     return "-" if math.isnan(value) else f"{value:.2f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from proxy_eval import scores, stats
-from proxy_eval.report.cells import listed, p_value
+from proxy_eval.report.cells import listed, p_value, span
 from proxy_eval.report.page import Block, Table, Text
 from proxy_eval.report.summary import title
 
@@ -30,7 +30,7 @@ def against(rows: pd.DataFrame, arc: str, decades: list[float], *, seed: int, re
             [
                 title(label),
                 f"{chance:.2f}",
-                f"{low:.2f} to {high:.2f}",
+                span(low, high, 2),
                 f"{gain:+.3f}",
                 p_value(corrected[label]),
             ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from proxy_eval import scores
-from proxy_eval.report.cells import cell, listed, lr0, number, percent, ratio, trials
+from proxy_eval.report.cells import cell, listed, lr0, number, percent, ratio, span, trials
 from proxy_eval.report.page import Block, Items, Table, Text
 from proxy_eval.report.summary import Line, title
 from proxy_eval.scores import Reference
@@ -36,7 +36,7 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
         [
             line.title + ("" if line.there >= line.asked else f" ({line.there} of {line.asked} runs)"),
             number(line.iqm),
-            f"{number(line.low)} to {number(line.high)}",
+            span(line.low, line.high),
             number(line.last),
             number(line.within),
             number(line.regret),
@@ -64,9 +64,9 @@ def _main_sentences(lines: Sequence[Line], arc: str) -> list[str]:
     lines = _better_rows(lines)
     place = [line.label for line in lines].index(arc) + 1
     said.append(
-        f"{ours.title} is number {place} of {len(lines)} with {number(ours.iqm)} ({number(ours.low)} to "
-        f"{number(ours.high)}), {number(ours.within)} at equal total cost and {number(ours.last)} after "
-        "the last step."
+        f"{ours.title} is number {place} of {len(lines)} with {number(ours.iqm)} (95 % interval: "
+        f"{span(ours.low, ours.high)}), {number(ours.within)} at equal total cost and {number(ours.last)} "
+        "after the last step."
     )
     worse = [
         (name, [line for line in lines if getattr(line, key) < getattr(ours, key)])

@@ -66,6 +66,10 @@ def test_interval_is_stratified_and_keeps_pairs() -> None:
     assert stats.interval(stats.improvement, worse + 0.01, worse, seed=0) == (1.0, 1.0)
 
 
+def test_one_run_has_no_interval() -> None:
+    assert all(map(math.isnan, stats.interval(stats.iqm, np.ones((1, 3, 2)), seed=0)))
+
+
 def test_signed_rank() -> None:
     assert stats.signed_rank(column(1, 2, 3), column(1, 2, 3)) == 1.0
     noise = np.random.default_rng(0).normal(size=(12, 2, 1))
