@@ -28,7 +28,7 @@ from tasks import cli
 from training import candidates, dataset
 from training.config import TrainingConfig
 from training.dataset import Samples
-from training.fit import blanked
+from training.fit import EVALUATE_EVERY, blanked
 from training.loss import hybrid_loss
 from training.metrics import measure
 
@@ -94,8 +94,9 @@ def main() -> int:
     """Measure both, print minutes and ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=5000)
-    parser.add_argument("--epochs", type=int, default=6, help="epochs that are timed, of either")
+    parser.add_argument("--looks", type=int, default=1, help="times five epochs, with one evaluation each")
     options = parser.parse_args()
+    epochs = options.looks * EVALUATE_EVERY
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -103,8 +104,8 @@ def main() -> int:
         recipe = config(folder, out=folder / "none")
         train, held = dataset.split(candidates.load(recipe.samples), recipe.holdout, recipe.seed)
         short = stage_seconds(folder, cores, 1)
-        obvious = obvious_epochs(train, held, recipe, options.epochs + 1)[1:]
-        ours = (stage_seconds(folder, cores, 1 + options.epochs) - short) / options.epochs
+        obvious = obvious_epochs(train, held, recipe, epochs + 1)[1:]
+        ours = (stage_seconds(folder, cores, 1 + epochs) - short) / epochs
     start = short - ours
     rounds = -(-recipe.candidates // cores)
     minutes = rounds * (start + recipe.epochs * ours) / 60
