@@ -56,7 +56,9 @@ class Controller:
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
-        loss_fn, train_batches, val_fn: what that search needs.
+        loss_fn: for that search, ``loss_fn(model, batch)`` to a scalar tensor.
+        train_batches: for that search, batches that can be iterated again.
+        val_fn: for that search, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch.distributed as dist
 
 from arc import board
 from arc._version import __version__
 from arc.decision import Decision
-from arc.loss_buffer import LossBuffer, Values
+from arc.loss_buffer import LossBuffer
 from arc.plot import Logged
 from arc.settings import Settings
 
@@ -50,15 +50,15 @@ class Journal:
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
 
-    def losses(self, buffer: LossBuffer) -> Values:
+    def losses(self, buffer: LossBuffer) -> list[float]:
         """The losses of the call that is ending, for :meth:`add`; none where nothing is logged."""
         if self._file is None or not len(buffer):
-            return np.empty(0)
+            return []
         kept = buffer.call_values()
         stride = 2 ** max(0, math.ceil(math.log2(len(kept) / LOSSES)))
         return kept[::stride]
 
-    def add(self, call: Logged, losses: Values, decision: Decision | None) -> None:
+    def add(self, call: Logged, losses: Sequence[float], decision: Decision | None) -> None:
         """Write one call."""
         if dist.is_available() and dist.is_initialized() and dist.get_rank():
             return

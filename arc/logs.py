@@ -86,7 +86,9 @@ def calls(
 
     Args:
         rows: as :func:`read` gives them.
-        train_loss, val_loss, lr: their names in the log; found by themselves where they are usual.
+        train_loss: its name in the log; found by itself where it is usual, as the other two.
+        val_loss: its name.
+        lr: its name.
 
     Raises:
         LogError: a name that the log does not have, or no training loss.

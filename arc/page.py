@@ -9,6 +9,7 @@ from html import escape
 from typing import Final
 
 from arc._version import __version__
+from arc.decider import GUARD
 from arc.decision import Decision
 from arc.journal import RunLog
 from arc.plot import Logged
@@ -16,6 +17,11 @@ from arc.svg import Line, Mark, chart
 
 ROWS: Final = 200
 """Decisions in the table, the newest ones."""
+
+_HEAD: Final = (
+    '<tr><th>call</th><th class="detail">LR</th><th></th><th class="detail">raise</th>'
+    '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th><th>reason</th></tr>'
+)
 
 
 def page(name: str, log: RunLog, *, refresh: int | None = None) -> str:
@@ -96,14 +102,16 @@ def _spans_decades(calls: Sequence[Logged]) -> bool:
 def _table(decisions: Sequence[Decision]) -> str:
     if not decisions:
         return "<p>No decision yet.</p>"
-    head = "".join(f"<th>{h}</th>" for h in ("call", "LR", "", "raise", "keep", "lower", "new LR", "reason"))
-    rows = []
-    for d in reversed(decisions[-ROWS:]):
-        shares = "".join(f"<td>{p:.2f}</td>" for p in d.probabilities)
-        rows.append(
-            f"<tr><td>{d.epoch}</td><td>{d.lr_before[0]:.2e}</td>"
-            f'<td class="action {d.action.label}">{d.action.label}</td>{shares}'
-            f"<td>{d.lr_after[0]:.2e}</td><td>{escape(d.reason)}</td></tr>"
-        )
+    rows = [_row(d) for d in reversed(decisions[-ROWS:])]
     left = f"<p>The newest {ROWS} of {len(decisions)} decisions.</p>" if len(decisions) > ROWS else ""
-    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>{left}'
+    return f'<div class="scroll"><table>{_HEAD}{"".join(rows)}</table></div>{left}'
+
+
+def _row(d: Decision) -> str:
+    asked = d.probabilities != GUARD  # a guard does not ask the network
+    shares = "".join(f'<td class="detail">{f"{p:.2f}" if asked else ""}</td>' for p in d.probabilities)
+    return (
+        f'<tr><td>{d.epoch}</td><td class="detail">{d.lr_before[0]:.2e}</td>'
+        f'<td class="action {d.action.label}">{d.action.label}</td>{shares}'
+        f"<td>{d.lr_after[0]:.2e}</td><td>{escape(d.reason)}</td></tr>"
+    )

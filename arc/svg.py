@@ -88,7 +88,7 @@ class _Frame:
             y = self.y(value)
             parts.append(f'<path class="grid" d="M{LEFT},{y:.1f}H{width - RIGHT}"/>')
             parts.append(f'<text class="y" x="{LEFT - 6}" y="{y + 4:.1f}">{value:.3g}</text>')
-        for value in _round_numbers(self._first, self._last, width // 110):
+        for value in _round_numbers(self._first, self._last, width // 70):
             if value == int(value):
                 parts.append(
                     f'<text class="x" x="{self.x(value):.1f}" y="{height - BOTTOM + 16}">{value:g}</text>'

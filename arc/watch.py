@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from arc.decider import GUARD
 from arc.journal import FILE, RunLog, read
 from arc.page import page
 
@@ -83,9 +84,8 @@ def _lines(log: RunLog, said: int) -> Iterator[str]:
         decided = decisions.get(call.epoch)
         words = ""
         if decided is not None:
-            words = (
-                f"  {decided.action.label} to {decided.lr_after[0]:.2e}, p={max(decided.probabilities):.2f}"
-            )
+            sure = f", p={max(decided.probabilities):.2f}" if decided.probabilities != GUARD else ""
+            words = f"  {decided.action.label} to {decided.lr_after[0]:.2e}{sure}"
         yield f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}{words}"
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arc.network import Network
+from tasks.board import Log, no_log
 from tasks.seeding import derive
 from training import fast
 from training.config import TrainingConfig
@@ -29,6 +30,7 @@ def fit(
     seed: int,
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
+    log: Log = no_log,
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Train one network.
 
@@ -38,6 +40,7 @@ def fit(
         seed: of initial weights, order and blanking.
         device: where to train.
         tick: called after every epoch.
+        log: takes every epoch's losses and metrics.
 
     Returns:
         The network after the last epoch (no earlier one is better for the task that it is made for:
@@ -66,6 +69,7 @@ def fit(
         history.append(
             {"epoch": epoch, "train_loss": losses.item() / len(train)} | evaluate(network, held, device)
         )
+        log(epoch, history[-1])
         tick()
     return network.cpu().eval(), history
 

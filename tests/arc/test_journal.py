@@ -85,7 +85,9 @@ def test_the_page_needs_nothing_from_elsewhere(network: arc.Network, tmp_path: P
     controller = _run(network, tmp_path, total_epochs=20)
     log = journal.read(tmp_path)
     shown = page("<my run>", log, refresh=3)
-    assert "http:" not in shown and "https:" not in shown and "<script" not in shown and "@import" not in shown
+    assert (
+        "http:" not in shown and "https:" not in shown and "<script" not in shown and "@import" not in shown
+    )
     assert "&lt;my run&gt;" in shown and 'http-equiv="refresh"' in shown and "9 of 20" in shown
     assert all(decision.reason in shown for decision in controller.decisions)
     assert shown.count('class="mark ') == 2 * len(controller.decisions)  # wide and narrow
