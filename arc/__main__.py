@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(options: argparse.Namespace) -> None:
     from arc import logs
-    from arc.replay import replay, table
+    from arc.replay import replay, table, width
 
     calls = logs.calls(
         logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
@@ -76,7 +76,7 @@ def _replay(options: argparse.Namespace) -> None:
     controller = replay(
         calls, path=options.controller, period=options.period, policy=options.policy, lr=options.lr
     )
-    print(table(controller.decisions))
+    print(table(controller.decisions, width=width()))
     print(f"{len(calls)} calls, {len(controller.decisions)} decisions")
     try:
         controller.plot(options.figure)

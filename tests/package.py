@@ -1,8 +1,8 @@
 """What users install: ``python -m tests.package dist`` builds it, looks into it, and imports it alone.
 
 The source archive and the checkout must give the same wheel. The wheel must hold ``arc`` and nothing else,
-the controller and ``py.typed`` included, and be under 1 MB. From it alone ``arc`` must import, with torch, NumPy
-and safetensors as its only requirements, and control a run.
+the controller and ``py.typed`` included, and be under 1 MB. From it alone ``arc`` must import, with torch,
+NumPy and safetensors as its only requirements, and control a run.
 """
 
 from __future__ import annotations

@@ -126,11 +126,12 @@ def train(config: TrainingConfig) -> int:
 def table(units: list[CandidateUnit]) -> str:
     """The candidates' final metrics, aligned."""
     names = ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
-    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{n.replace('_', ' '):>19}" for n in names)]
+    heads = ("accuracy", "mcc", "weighted acc.", "calib. error")
+    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>15}" for head in heads)]
     for unit in units:
         if unit.directory.exists():
             metrics = weights.read_config(unit.directory)["config"]["metrics"]
-            values = "".join(f"{metrics[n]:>19.3f}" for n in names)
+            values = "".join(f"{metrics[n]:>15.3f}" for n in names)
             lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
     return "\n".join(lines)
 

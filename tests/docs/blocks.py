@@ -127,7 +127,7 @@ def _compose(module: str, arguments: list[str]) -> None:
     """Let a stage read its command line, and end there."""
     composed: list[str] = []
 
-    def main(stage: str, schema: type, run: Any, argv: Any = None) -> int:
+    def main(stage: str, schema: type, run: Any, argv: Any = None, **_: Any) -> int:
         if not any(a in ("-h", "--help") for a in arguments):
             cli.parse(stage, schema, arguments)
         composed.append(stage)
