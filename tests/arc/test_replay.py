@@ -161,5 +161,5 @@ def test_reasons_are_wrapped_within_a_terminal(network: arc.Network) -> None:
     decisions = _expected(network)
     lines = table(decisions, width=80).splitlines()
     assert max(map(len, lines)) <= 80 and len(lines) > 4
-    words = " ".join(line[53:].strip() for line in lines[1:])
+    words = " ".join(line[lines[0].index("reason") :] for line in lines[1:])
     assert words == " ".join(decision.reason for decision in decisions)

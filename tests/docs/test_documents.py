@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from sybil import Document, Region
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import arc
 import arc.methods
-from tests.docs.blocks import ROOT, setup, shell
+from tests.docs.blocks import PROJECT, ROOT, setup, shell
 
 FENCED = r"^ *```(\w*)"
 PARSERS = [PythonCodeBlockParser(), CodeBlockParser(language="bash", evaluator=shell), SkipParser()]
@@ -81,3 +82,15 @@ def test_every_adapter_has_an_entry_in_the_api() -> None:
     for file in (ROOT / "arc/integrations").glob("*.py"):
         if "class ARCCallback" in file.read_text():
             assert f"::: arc.integrations.{file.stem}.ARCCallback\n" in API
+
+
+def test_the_public_ci_makes_what_there_is_on_every_python_that_is_promised() -> None:
+    strategy = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["check"]["strategy"]
+    rules = (ROOT / "Makefile").read_text()
+    asked = {row["make"] for row in strategy["matrix"]["include"]} | set(strategy["matrix"]["make"])
+    assert all(re.search(rf"^{target}:", rules, re.MULTILINE) for target in asked)
+    tested = re.search(r"^test: (.*)$", rules, re.MULTILINE)
+    assert tested and asked == set(tested[1].split()), "make test and the public CI check the same"
+    promised = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if "Python :: 3." in c]
+    assert strategy["matrix"]["python"] == promised
+    assert PROJECT["requires-python"] == f">={promised[0]}"

@@ -48,11 +48,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_trials_are_the_same_with_a_board(tiny: str, tmp_path: Path) -> None:
     tables = []
-    for extra in ([], [f"tensorboard={tmp_path}/board"]):
-        arguments = [f"task={tiny}", "runs=1", "cycles=2", "max_period=1", "optimizers=[adam]", "workers=1"]
-        out = [f"out={tmp_path}/trials{len(extra)}"]
-        assert cli.main("data_gen", GenerateConfig, generate.generate, arguments + out + extra) == 0
-        (part,) = (tmp_path / f"trials{len(extra)}").rglob("*.parquet")
+    for i, extra in enumerate(([], [f"tensorboard={tmp_path}/board"])):
+        arguments = [f"task={tiny}", "runs=1", "cycles=2", "max_period=1", "optimizers=[adam]"]
+        config = cli.parse("data_gen", GenerateConfig, [*arguments, f"out={tmp_path}/trials{i}", *extra])
+        (unit,) = generate.units(config)
+        assert unit.run() == 2
+        (part,) = (tmp_path / f"trials{i}").rglob("*.parquet")
         tables.append(pd.read_parquet(part, partitioning=None).drop(columns="seconds"))
     pd.testing.assert_frame_equal(*tables)
     (folder,) = (tmp_path / "board").iterdir()
