@@ -108,7 +108,7 @@ class ProxyUnit:
         ) as log:
             for epoch in follow(run, method, self.epochs):
                 trace.append(epoch)
-                log(epoch.number, vars(epoch))
+                log(epoch.number, epoch._asdict())
                 tick()
         metrics = np.array([epoch.val_metric for epoch in trace])
         signed = metrics if task.higher_is_better else -metrics

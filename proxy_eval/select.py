@@ -43,7 +43,7 @@ class SelectConfig:
     data_dir: Any
     device: str
     workers: str
-    tensorboard: str | None
+    tensorboard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("repeats", "epochs", "period"):

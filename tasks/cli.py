@@ -44,7 +44,8 @@ def main(
         schema: the stage's frozen dataclass; its annotations are checked.
         run: the stage.
         argv: overrides such as ``runs=10``; those of the process by default.
-        logged: whether ``<out>.log`` keeps what is said; not for a stage that only reads ``out``.
+        logged: whether ``<out>.log`` keeps what is said; not for a stage that only reads ``out``,
+            or writes documents there.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if any(a in ("-h", "--help") for a in arguments):

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 import arc
 import arc.methods
+from tasks.cli import CONFIGS
 from tests.docs.blocks import PROJECT, ROOT, setup, shell
 
 FENCED = r"^ *```(\w*)"
@@ -58,6 +60,12 @@ def test_a_block_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
 def _file(folder: Path, text: str) -> str:
     (folder / "page.md").write_text(text + "\n")
     return str(folder / "page.md")
+
+
+def test_every_command_is_listed() -> None:
+    listed = (ROOT / "docs/commands.md").read_text()
+    stages = [config.stem for config in CONFIGS.glob("*.yaml") if find_spec(config.stem)]
+    assert len(stages) > 5 and all(f"`python -m {stage}`" in listed for stage in stages)
 
 
 def _public() -> list[tuple[str, str]]:
