@@ -64,11 +64,7 @@ class LossWatch:
         return self._low + EXPLOSION * max(self._high - self._low, clear)
 
     def ruined(self, report: Report) -> bool:
-<<<<<<< HEAD
-        """Whether a start's losses are at or above the run's first, or were far above, and the net moved."""
-=======
         """Whether the training losses are at or above the first, or were far above, and the net moved."""
->>>>>>> controller
         if self.first is None or not report.moved >= MOVED:
             return False
         return report.mean >= self.first or self._high >= SPIKE * self.first > 0
