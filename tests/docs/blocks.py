@@ -137,5 +137,5 @@ def _compose(module: str, arguments: list[str]) -> None:
         patch.setattr(cli, "main", main)
         patch.delitem(sys.modules, module, raising=False)
         with pytest.raises(SystemExit) as ended:
-            runpy.run_module(module, run_name="__main__")
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     assert composed and not ended.value.code, module
