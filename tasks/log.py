@@ -33,7 +33,7 @@ def kept(out: object, stage: str, arguments: Sequence[str]) -> Iterator[None]:
 
 
 class _Tee:
-    """A stream that writes whole lines to the log as well; a line that was redrawn is no message."""
+    """A stream that writes whole lines to the log as well, but no bars."""
 
     def __init__(self, stream: TextIO, log: TextIO) -> None:
         self._stream, self._log, self._line = stream, log, ""
@@ -42,8 +42,9 @@ class _Tee:
         self._line += text
         *lines, self._line = self._line.split("\n")
         for line in lines:
-            if "\r" not in line and "\x1b" not in line:
-                self._log.write(line + "\n")
+            shown = line.rsplit("\r", 1)[-1]  # what a redrawn line ends as
+            if "%|" not in shown and (shown or shown == line):
+                self._log.write(shown + "\n")
         self._log.flush()
         return self._stream.write(text)
 

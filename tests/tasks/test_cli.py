@@ -68,12 +68,13 @@ def test_what_a_stage_says_is_kept_beside_what_it_writes(tmp_path, capsys):
 
     def run(config):
         print("a table")
-        print("\rprogress 1\rprogress 2", file=sys.stderr)
+        print("\rdata:  50%|#  |\rdata: 100%|###|", file=sys.stderr)
+        print("\rdata:  50%|#  |\r   \rafter a bar that was wiped", file=sys.stderr)
         raise InputError("got x, need y")
 
     assert cli.main("data_gen", GenerateConfig, run, arguments) == 2
     kept = (tmp_path / "trials.log").read_text()
-    assert "$ python -m data_gen" in kept and "a table\ndata_gen: got x, need y\n" in kept
-    assert "progress" not in kept and "progress" in capsys.readouterr().err
+    assert "$ python -m data_gen" in kept and "a table\nafter a bar that was wiped\ndata_gen: got x" in kept
+    assert "%" not in kept and "100%" in capsys.readouterr().err
     assert cli.main("data_gen", GenerateConfig, lambda config: 0, arguments, logged=False) == 0
     assert (tmp_path / "trials.log").read_text() == kept
