@@ -1,14 +1,14 @@
-# make demo: the whole pipeline in minutes.  make test: lint, types, doctests, tests.
+# make demo: the whole pipeline in minutes.  make test: lint, types, doctests, tests, documentation, wheel.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests docs wheel clean
 
 demo: .venv/pipeline.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
 
-test: lint types tests
+test: lint types tests docs wheel
 
 lint: .venv/dev.installed
 	$(BIN)/ruff check .
@@ -19,6 +19,14 @@ types: .venv/dev.installed
 
 tests: .venv/dev.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# the guide, into site/index.html; a warning is an error
+docs: .venv/dev.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# what users install: built from the source archive, looked at, installed alone
+wheel: .venv/dev.installed
+	$(BIN)/python -m tests.package dist
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,4 +40,4 @@ tests: .venv/dev.installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

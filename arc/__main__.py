@@ -1,4 +1,7 @@
-"""``python -m arc replay|info|try``: the controller on the command line."""
+"""``python -m arc replay|watch|info|try``: the controller on the command line.
+
+Exit codes: 0 done, 2 what cannot be done (one line on standard error says why), 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,16 @@ PLOT_HINT = "no figure: pip install arc-lr[plot]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 2 and one line on standard error for what cannot be done."""
+    """Run a command; 2 and one line on standard error for what cannot be done, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # | head
+        sys.stderr.close()
+        return 0
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -22,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m arc", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="replay|info|try")
+    parser = argparse.ArgumentParser(
+        prog="python -m arc", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="replay|watch|info|try")
 
     replay = commands.add_parser("replay", help="what the controller would have done on a saved log")
     replay.add_argument("log", help="CSV, JSONL, trainer_state.json, TensorBoard event file, or their folder")
@@ -34,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--lr-name", help="name of the LR in the log")
     replay.add_argument("--lr", type=float, help="the run's LR, if the log has none")
     replay.set_defaults(command=_replay)
+
+    watched = commands.add_parser("watch", help="follow a run: a line per call, and a page for the browser")
+    watched.add_argument("directory", type=Path, help="the run's log_dir")
+    watched.add_argument("--once", action="store_true", help="say and draw what is there, and end")
+    watched.set_defaults(command=_watch)
 
     info = commands.add_parser("info", help="the model card of a controller")
     info.add_argument("path", nargs="?", help="a controller directory, default: the shipped one")
@@ -52,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(options: argparse.Namespace) -> None:
     from arc import logs
-    from arc.replay import replay, table
+    from arc.replay import replay, table, width
 
     calls = logs.calls(
         logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
@@ -60,13 +76,22 @@ def _replay(options: argparse.Namespace) -> None:
     controller = replay(
         calls, path=options.controller, period=options.period, policy=options.policy, lr=options.lr
     )
-    print(table(controller.decisions))
+    print(table(controller.decisions, width=width()))
     print(f"{len(calls)} calls, {len(controller.decisions)} decisions")
     try:
         controller.plot(options.figure)
         print(f"figure: {options.figure}")
     except ImportError:
         print(PLOT_HINT)
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from arc.watch import final_page, watch
+
+    try:
+        watch(options.directory, say=lambda line: print(line, flush=True), follow=not options.once)
+    except KeyboardInterrupt:  # the usual end of looking; the run goes on
+        final_page(options.directory)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from arc import policy as policies
 from arc import weights
 from arc.decider import Decider
 from arc.decision import Decision
+from arc.journal import Journal
 from arc.loss_buffer import Loss
 from arc.lr0 import set_lr0
 from arc.network import Network
@@ -55,7 +56,11 @@ class Controller:
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
-        loss_fn, train_batches, val_fn: what that search needs.
+        loss_fn: for that search, ``loss_fn(model, batch)`` to a scalar tensor.
+        train_batches: for that search, batches that can be iterated again.
+        val_fn: for that search, the validation loss of the model as it is.
+        log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
+        writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
 
     Attributes:
         decisions: all decisions so far, oldest first.
@@ -86,6 +91,8 @@ class Controller:
         loss_fn: Callable[[nn.Module, Any], Tensor] | None = None,
         train_batches: Iterable[Any] | None = None,
         val_fn: Callable[[], float | Tensor] | None = None,
+        log_dir: str | Path | None = None,
+        writer: Any = None,
     ) -> None:
         self.settings = Settings(
             policy=policies.get(policy),
@@ -112,6 +119,7 @@ class Controller:
             )
         self._decider = Decider(network, self.settings, steering, self._recovery)
         self._log: list[Logged] = []
+        self._journal = Journal(log_dir, writer, self.settings)
         self._records = 0
         self._skip: float = warmup
 
@@ -150,12 +158,15 @@ class Controller:
             return None
         val = None if val_loss is None else number(val_loss, "val_loss")
         records, self._records = self._records, 0
+        losses = self._journal.losses(self._decider.history.losses)
         report = self._decider.report(records, val)
         if report.kept:
             self._log.append(Logged(report.epoch, report.lr, report.mean, report.val_loss))
         decision = self._decider.call(report)
         if decision is not None:
             self.decisions.append(decision)
+        if report.kept:
+            self._journal.add(self._log[-1], losses, decision)
         return decision
 
     def plot(self, path: str | Path | None = None) -> Figure:

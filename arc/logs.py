@@ -65,6 +65,7 @@ def read(path: str | Path) -> list[Row]:
             return _events(file)
         text = file.read_text("utf-8")
         records = _csv(text) if file.suffix in (".csv", ".tsv") else _json(text)
+        records = [row for record in records for row in _steps(record)]
     except (ValueError, RecursionError, csv.Error) as error:
         raise LogError(f"cannot read {file}: {error}") from error
     return [{str(k): number for k, v in r.items() if (number := _number(v)) is not None} for r in records]
@@ -85,7 +86,9 @@ def calls(
 
     Args:
         rows: as :func:`read` gives them.
-        train_loss, val_loss, lr: their names in the log; found by themselves where they are usual.
+        train_loss: its name in the log; found by itself where it is usual, as the other two.
+        val_loss: its name.
+        lr: its name.
 
     Raises:
         LogError: a name that the log does not have, or no training loss.
@@ -159,6 +162,14 @@ def _json(text: str) -> list[dict[str, Any]]:
     if not isinstance(whole, list) or not all(isinstance(record, dict) for record in whole):
         raise ValueError("need one JSON object a line, a list of them, or an object with log_history")
     return whole
+
+
+def _steps(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record of the controller's own log as one row per training loss, and one for the call."""
+    losses = record.get("train_losses")
+    if not isinstance(losses, list):
+        return [record]
+    return [*({"epoch": record.get("epoch"), "train_loss_step": loss} for loss in losses), record]
 
 
 def _events(file: Path) -> list[Row]:

@@ -143,6 +143,10 @@ class LossBuffer:
         values: list[float] = slots[: self._count].tolist()
         return values, self._dropped + float(slots[CAPACITY])
 
+    def call_values(self) -> list[float]:
+        """The kept losses since the last call, oldest first; one transfer. To be asked before end_call."""
+        return [float(v) for v in self.values()[min(self._call_start, self._count - 1) :]]
+
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
         values, dropped = self._on_host()

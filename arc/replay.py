@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,13 +62,22 @@ def replay(
     return controller
 
 
-def table(decisions: Sequence[Decision]) -> str:
-    """The decisions, one a line."""
+def width() -> int | None:
+    """Columns of the terminal on standard output, None where it is a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(decisions: Sequence[Decision], *, width: int | None = None) -> str:
+    """The decisions, one a line; within ``width`` columns, if given, reasons are wrapped in theirs."""
     lines = [
         f"{'call':>5} {'LR':>9} {'action':<6} {'raise':>5} {'keep':>5} {'lower':>5} {'new LR':>9}  reason"
     ]
     for d in decisions:
         shares = " ".join(f"{p:5.2f}" for p in d.probabilities)
         before, after = d.lr_before[0], d.lr_after[0]
-        lines.append(f"{d.epoch:>5} {before:9.2e} {d.action.label:<6} {shares} {after:9.2e}  {d.reason}")
+        front = f"{d.epoch:>5} {before:9.2e} {d.action.label:<6} {shares} {after:9.2e}  "
+        room = max(20, width - len(front)) if width else len(d.reason) + 1
+        for part in textwrap.wrap(d.reason, room) or [""]:
+            lines.append(front + part)
+            front = " " * len(front)
     return "\n".join(lines)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from arc import weights
+from arc.bar import Bar
 from arc.controller import Controller
-from arc.replay import table
+from arc.replay import table, width
 
 CONTEXT, ROWS, BATCH = 12, 6000, 100
 """Characters that the net sees, windows of an epoch, windows of a batch."""
@@ -66,18 +67,11 @@ def compare(
 ) -> None:
     """Train twice from the same weights, say how it went, draw it."""
     say(f"next characters of Python's manual, Adam, LR {lr:g}, {epochs} epochs, twice")
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if done % max(1, epochs // 5) == 0:
-            say(f"  {done} of {2 * epochs} epochs")
-
+    tick = Bar(2 * epochs, "try", "epochs").tick
     constant = run(lr=lr, epochs=epochs, path=path, controlled=False, tick=tick)
     driven = run(lr=lr, epochs=epochs, path=path, controlled=True, tick=tick)
     assert driven.controller is not None
-    say(table(driven.controller.decisions))
+    say(table(driven.controller.decisions, width=width()))
     say(f"validation loss: constant LR {min(constant.val_loss):.4f}, ARC {min(driven.val_loss):.4f}")
     if figure is None:
         return

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data_gen import store, trial
 from data_gen.trial import Trial
-from tasks import optimizers, registry, workers
+from tasks import board, optimizers, registry, workers
 from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
 from tasks.settings import NONE, encoded
@@ -40,6 +40,7 @@ class GenerateConfig:
     timeout: float
     shard: str | None
     force: bool
+    tensorboard: str | None
     out: str
 
     def __post_init__(self) -> None:
@@ -77,6 +78,7 @@ class TrialUnit:
     fingerprint: str
     device: str
     out: str
+    tensorboard: str | None = None
 
     @property
     def name(self) -> str:
@@ -103,9 +105,15 @@ class TrialUnit:
         """Run the trial and write its part."""
         task, data = loaded(self.trial, self.device)
         rows = []
-        for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
-            rows.append(row)
-            tick()
+        optimizer, lr0, period = self.trial.draw(task)
+        settings = {"task": self.trial.task, "optimizer": optimizer, "lr0": lr0, "period": period}
+        name = f"trial_{registry.short_name(self.trial.task)}_{self.trial.seed}_{self.trial.index}"
+        with board.writing(self.tensorboard, name, settings, ("val_loss",)) as log:
+            for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
+                rows.append(row)
+                last = {k: v[-1] for k, v in row.items() if isinstance(v, list) and v}
+                log(row["cycle"], last | {"lr": row["lr"]})
+                tick()
         configuration = {
             "trial": asdict(self.trial),
             "task": asdict(task),
@@ -160,11 +168,12 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
             )
             if asked.lr_range is None:
                 _check_ranges(found[name][0], name, config)
-            yield TrialUnit(asked, fingerprints[name], device, config.out)
+            yield TrialUnit(asked, fingerprints[name], device, config.out, config.tensorboard)
 
 
 def generate(config: GenerateConfig) -> int:
     """Run the trials that are missing; the exit code."""
+    board.check(config.tensorboard)
     processes = workers.count(config.workers, workers.resolve_device(config.device))
     first, stride = config.share()
     asked = list(units(config))[first::stride]

@@ -105,4 +105,4 @@ def _book(found: dict[str, dict[str, Any]], configuration: Any, versions: Any, r
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main("data_gen.pack", PackConfig, pack))
+    sys.exit(cli.main("data_gen.pack", PackConfig, pack, logged=False))

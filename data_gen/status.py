@@ -103,4 +103,4 @@ def _all_finite(row: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main("data_gen.status", StatusConfig, status))
+    sys.exit(cli.main("data_gen.status", StatusConfig, status, logged=False))

@@ -17,7 +17,7 @@ from arc.methods.controlled import Controlled
 from data_gen import store
 from data_gen.generate import load
 from proxy_eval.watched import WatchedRun, follow
-from tasks import registry, workers
+from tasks import board, registry, workers
 from tasks.base import Source
 from tasks.seeding import derive
 
@@ -60,6 +60,7 @@ class ProxyUnit:
     seed: int
     device: str
     runs: str
+    tensorboard: str | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ class ProxyUnit:
     @property
     def run_id(self) -> str:
         """A hash of what decides the run; neither the candidate's place nor the output's does."""
-        place = ("candidate", "source", "device", "runs")
+        place = ("candidate", "source", "device", "runs", "tensorboard")
         decisive = {k: v for k, v in vars(self).items() if k not in place}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -95,10 +96,20 @@ class ProxyUnit:
                 run.optimizer, network=network, policy="paper", period=self.period
             )
         )
+        settings = {
+            "candidate": Path(self.candidate).name,
+            "task": registry.short_name(self.task),
+            "lr0": self.lr0,
+            "repeat": self.repeat,
+        }
         trace = []
-        for epoch in follow(run, method, self.epochs):
-            trace.append(epoch)
-            tick()
+        with board.writing(
+            self.tensorboard, f"proxy_{self.run_id}", settings, ("val_metric", "val_loss")
+        ) as log:
+            for epoch in follow(run, method, self.epochs):
+                trace.append(epoch)
+                log(epoch.number, epoch._asdict())
+                tick()
         metrics = np.array([epoch.val_metric for epoch in trace])
         signed = metrics if task.higher_is_better else -metrics
         actions = {decision.epoch: decision.action.label for decision in method.decisions}

@@ -19,7 +19,7 @@ from data_gen import store
 from data_gen.generate import load
 from proxy_eval.proxy_run import PROXY_RUN, ProxyUnit
 from proxy_eval.ranking import card, ranking, ranking_table
-from tasks import optimizers, registry, workers
+from tasks import board, optimizers, registry, workers
 from tasks.base import source_of
 from tasks.errors import InputError
 
@@ -43,6 +43,7 @@ class SelectConfig:
     data_dir: Any
     device: str
     workers: str
+    tensorboard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("repeats", "epochs", "period"):
@@ -55,6 +56,7 @@ class SelectConfig:
 
 def select(config: SelectConfig) -> int:
     """Run the proxy runs that are missing, print the ranking, export the winner; the exit code."""
+    board.check(config.tensorboard)
     device = workers.resolve_device(config.device)
     asked = units(config, device)
     missing = [unit for unit in asked if not store.exists(unit.path)]
@@ -113,6 +115,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
             seed=config.seed,
             device=device,
             runs=config.runs,
+            tensorboard=config.tensorboard,
         )
         for repeat in range(config.repeats)
         for candidate in found

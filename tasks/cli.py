@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from arc.weights import WeightsError
+from tasks import log
 from tasks.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -26,7 +27,12 @@ T = TypeVar("T")
 
 
 def main(
-    stage: str, schema: type[T], run: Callable[[T], int | None], argv: Sequence[str] | None = None
+    stage: str,
+    schema: type[T],
+    run: Callable[[T], int | None],
+    argv: Sequence[str] | None = None,
+    *,
+    logged: bool = True,
 ) -> int:
     """Run a stage from its command line and return its exit code.
 
@@ -38,19 +44,27 @@ def main(
         schema: the stage's frozen dataclass; its annotations are checked.
         run: the stage.
         argv: overrides such as ``runs=10``; those of the process by default.
+        logged: whether ``<out>.log`` keeps what is said; not for a stage that only reads ``out``,
+            or writes documents there.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if any(a in ("-h", "--help") for a in arguments):
         print(help_text(stage))
         return 0
     try:
-        return run(parse(stage, schema, arguments)) or 0
-    except (InputError, WeightsError) as error:
+        config = parse(stage, schema, arguments)
+    except InputError as error:
         print(f"{stage}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{stage}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    with log.kept(getattr(config, "out", None) if logged else None, stage, arguments):
+        try:
+            return run(config) or 0
+        except (InputError, WeightsError) as error:
+            print(f"{stage}: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f"{stage}: interrupted; the same command goes on from here", file=sys.stderr)
+            return 130
 
 
 def help_text(stage: str) -> str:

@@ -1,8 +1,11 @@
 """A task added as one file is found, generated, labelled, trained on and tried, with no other edit."""
 
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
+import pytest
 
 import arc
 from data_gen import generate, label
@@ -83,3 +86,14 @@ def test_from_a_task_file_to_a_controller(tmp_path, capsys):
     for _ in range(3):
         steered.record(1.0)
         assert steered.step(val_loss=1.0).action in arc.Action
+
+
+@pytest.mark.parametrize("stage", ["data_gen", "training", "proxy_eval", "tasks.report"])
+def test_a_stage_names_the_extra_that_is_missing(stage):
+    code = f"import sys, runpy; sys.modules['tqdm'] = None; runpy.run_module({stage!r}, run_name='__main__')"
+    blocked = (
+        "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'tqdm' else f(n)"
+    )
+    ran = subprocess.run([sys.executable, "-c", f"{blocked}\n{code}"], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].endswith("the stages need tqdm: pip install -e '.[pipeline]'")

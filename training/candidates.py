@@ -14,7 +14,7 @@ import pandas as pd
 from arc import weights
 from arc.network import Network
 from data_gen import store
-from tasks import workers
+from tasks import board, workers
 from tasks.errors import InputError
 from training import dataset
 from training.config import TrainingConfig
@@ -51,7 +51,11 @@ class CandidateUnit:
         samples = load(config.samples)
         train, held = dataset.split(samples, config.holdout, config.seed)
         seed = config.seed + self.index
-        network, history = fit(train, held, config, seed=seed, device=self.device, tick=tick)
+        shown = config.recipe() | {"candidate_seed": seed}
+        with board.writing(
+            config.tensorboard, f"candidate_{self.index}", shown, ("val_loss", "accuracy")
+        ) as log:
+            network, history = fit(train, held, config, seed=seed, device=self.device, tick=tick, log=log)
         made = config.recipe() | {
             "candidate": self.index,
             "candidate_seed": seed,
@@ -102,6 +106,7 @@ def card(made: dict[str, Any]) -> str:
 
 def train(config: TrainingConfig) -> int:
     """Fit the candidates that are missing; the exit code."""
+    board.check(config.tensorboard)
     device = workers.resolve_device(config.device)
     samples = load(config.samples)
     dataset.split(samples, config.holdout, config.seed)
@@ -121,11 +126,12 @@ def train(config: TrainingConfig) -> int:
 def table(units: list[CandidateUnit]) -> str:
     """The candidates' final metrics, aligned."""
     names = ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
-    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{n.replace('_', ' '):>19}" for n in names)]
+    heads = ("accuracy", "mcc", "weighted acc.", "calib. error")
+    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>15}" for head in heads)]
     for unit in units:
         if unit.directory.exists():
             metrics = weights.read_config(unit.directory)["config"]["metrics"]
-            values = "".join(f"{metrics[n]:>19.3f}" for n in names)
+            values = "".join(f"{metrics[n]:>15.3f}" for n in names)
             lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
     return "\n".join(lines)
 

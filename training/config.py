@@ -23,6 +23,7 @@ class TrainingConfig:
     seed: int
     device: str
     workers: str
+    tensorboard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("candidates", "epochs", "batch_size"):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arc.network import Network
+from tasks.board import Log, no_log
 from tasks.seeding import derive
 from training import fast
 from training.config import TrainingConfig
@@ -31,6 +32,7 @@ def fit(
     seed: int,
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
+    log: Log = no_log,
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Train one network.
 
@@ -40,6 +42,7 @@ def fit(
         seed: of initial weights, order and blanking.
         device: where to train.
         tick: called after every epoch.
+        log: takes every epoch's losses, and its metrics where it has them.
 
     Returns:
         The network after the last epoch (no earlier one is better for the task that it is made for:
@@ -69,6 +72,7 @@ def fit(
         history.append({"epoch": epoch, "train_loss": losses.item() / len(train)})
         if epoch % EVALUATE_EVERY == 0 or epoch == config.epochs:
             history[-1] |= evaluate(network, held, device)
+        log(epoch, history[-1])
         tick()
     return network.cpu().eval(), history
 

@@ -180,4 +180,4 @@ def rows(samples: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main("training.study", StudyConfig, study))
+    sys.exit(cli.main("training.study", StudyConfig, study, logged=False))

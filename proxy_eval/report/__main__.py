@@ -6,4 +6,4 @@ from proxy_eval.report.stage import ReportConfig, report
 from tasks import cli
 
 if __name__ == "__main__":
-    sys.exit(cli.main("proxy_eval.report", ReportConfig, report))
+    sys.exit(cli.main("proxy_eval.report", ReportConfig, report, logged=False))

@@ -47,6 +47,19 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """What the terminal shows, in 80 columns: a line for each verdict, and one more where a task is dead."""
+    lines = [f"{'task':20} {'optimizer':9} {'metric':11} {'baseline':>9} {'best':>9} {'at LR':>8}  alive"]
+    for v in verdicts:
+        missed = ", ".join(name for name, ok in v.checks().items() if not ok)
+        numbers = f"{v.baseline:9.3f} {v.best:9.3f} {v.best_lr:8.1e}"
+        lines.append(
+            f"{v.task:20.20} {v.optimizer:9.9} {v.metric:11.11} {numbers}  {'no' if missed else 'yes'}"
+        )
+        lines += [f"    misses: {missed}"] if missed else []
+    return "\n".join(lines)
+
+
 def _line(v: Verdict) -> str:
     missed = [name for name, ok in v.checks().items() if not ok]
     finite = [f for f in v.finals if not math.isnan(f)]

@@ -69,7 +69,8 @@ def report(config: ReportConfig) -> int:
     text = page.markdown(verdicts, command, _label_counts(config.samples))
     (out / "report.md").write_text(text)
     page.figure(verdicts, out / "report.png")
-    print(text)
+    print(page.summary(verdicts))
+    print(f"{out}/report.md has the whole table, {out}/report.png draws it", file=sys.stderr)
     return 0
 
 

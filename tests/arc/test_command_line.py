@@ -32,7 +32,7 @@ def test_info_prints_the_card(capsys: pytest.CaptureFixture[str]) -> None:
 def test_try_trains_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["try", "--epochs", "4", "--figure", "picture.png"]) == 0
     out = capsys.readouterr().out
-    assert "8 of 8 epochs" in out and "validation loss: constant LR" in out
+    assert "validation loss: constant LR" in out and "epochs/s" not in out  # no bar in a pipe
     assert Path("picture.png").stat().st_size > 1000
 
 

@@ -155,3 +155,11 @@ def test_an_lr_is_needed() -> None:
     assert len(replay(calls, lr=0.1).decisions) == 2
     with pytest.raises(logs.LogError, match="no training loss before"):
         replay([])
+
+
+def test_reasons_are_wrapped_within_a_terminal(network: arc.Network) -> None:
+    decisions = _expected(network)
+    lines = table(decisions, width=80).splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) > 4
+    words = " ".join(line[lines[0].index("reason") :] for line in lines[1:])
+    assert words == " ".join(decision.reason for decision in decisions)

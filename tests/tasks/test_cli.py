@@ -3,11 +3,14 @@
 import dataclasses
 import importlib
 import re
+import sys
 
 import pytest
 from omegaconf import OmegaConf
 
+from data_gen.generate import GenerateConfig
 from tasks import cli
+from tasks.errors import InputError
 
 FILES = sorted(path.stem for path in cli.CONFIGS.glob("*.yaml"))
 STAGES = [name for name in FILES if not name.endswith("suite")]  # a suite is no stage: see proxy_eval.suite
@@ -58,3 +61,20 @@ def test_an_interrupt_has_its_own_exit_code(capsys):
 
     assert cli.main("training", schema_of("training"), interrupted, []) == 130
     assert "goes on" in capsys.readouterr().err
+
+
+def test_what_a_stage_says_is_kept_beside_what_it_writes(tmp_path, capsys):
+    arguments = [f"out={tmp_path}/trials", "runs=3"]
+
+    def run(config):
+        print("a table")
+        print("\rdata:  50%|#  |\rdata: 100%|###|", file=sys.stderr)
+        print("\rdata:  50%|#  |\r   \rafter a bar that was wiped", file=sys.stderr)
+        raise InputError("got x, need y")
+
+    assert cli.main("data_gen", GenerateConfig, run, arguments) == 2
+    kept = (tmp_path / "trials.log").read_text()
+    assert "$ python -m data_gen" in kept and "a table\nafter a bar that was wiped\ndata_gen: got x" in kept
+    assert "%" not in kept and "100%" in capsys.readouterr().err
+    assert cli.main("data_gen", GenerateConfig, lambda config: 0, arguments, logged=False) == 0
+    assert (tmp_path / "trials.log").read_text() == kept

@@ -1,0 +1,146 @@
+"""What a controlled run leaves behind while it goes on: a JSONL file, and scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch.distributed as dist
+
+from arc import board
+from arc._version import __version__
+from arc.decision import Decision
+from arc.loss_buffer import LossBuffer
+from arc.plot import Logged
+from arc.settings import Settings
+
+FILE: Final = "arc.jsonl"
+"""The log's name in the run's directory."""
+
+LOSSES: Final = 128
+"""Training losses kept per call: every one, every 2nd, every 4th..."""
+
+
+class Journal:
+    """Appends each call of ``step()`` to a log and to a TensorBoard writer, if there are any.
+
+    A log's first line holds version and settings; every other line is one call: ``epoch``, ``lr``,
+    ``train_loss`` (their mean), ``val_loss``, ``train_losses`` (at most 128 of them) and, where there was
+    one, ``decision``. A line is written at once. A run that starts again in the same directory replaces
+    the log; one that is resumed goes on where its checkpoint was made. In a distributed run rank 0 writes.
+
+    Args:
+        directory: of the log; made if need be.
+        writer: a ``torch.utils.tensorboard.SummaryWriter``, or what has its ``add_scalar`` and ``add_text``.
+        settings: the controller's.
+    """
+
+    def __init__(self, directory: str | Path | None, writer: Any, settings: Settings) -> None:
+        self._file = None if directory is None else Path(directory) / FILE
+        self._writer = writer
+        self._settings = plain(settings)
+        self._begun = False
+        if writer is not None:
+            board.check(writer)
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+
+    def losses(self, buffer: LossBuffer) -> list[float]:
+        """The losses of the call that is ending, for :meth:`add`; none where nothing is logged."""
+        if self._file is None or not len(buffer):
+            return []
+        kept = buffer.call_values()
+        stride = 2 ** max(0, math.ceil(math.log2(len(kept) / LOSSES)))
+        return kept[::stride]
+
+    def add(self, call: Logged, losses: Sequence[float], decision: Decision | None) -> None:
+        """Write one call."""
+        if dist.is_available() and dist.is_initialized() and dist.get_rank():
+            return
+        if self._file is not None:
+            if not self._begun:
+                _begin(self._file, self._settings, call.epoch)
+            line = call._asdict() | {"train_losses": [float(f"{v:.7g}") for v in losses]}
+            _append(self._file, line | ({"decision": decision.as_dict()} if decision else {}))
+        if self._writer is not None:
+            if not self._begun:
+                board.hyperparameters(
+                    self._writer, self._settings, results=("arc/train_loss", "arc/val_loss")
+                )
+            board.scalars(self._writer, call, decision)
+        self._begun = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLog:
+    """A log, read: settings (empty if the file has none), calls, and decisions, oldest first."""
+
+    settings: dict[str, Any]
+    calls: list[Logged]
+    decisions: list[Decision]
+
+
+def read(directory: str | Path) -> RunLog:
+    """The log in a run's directory, or of a file; an unfinished last line is left out.
+
+    Raises:
+        ValueError: no log there, or a line that is none of ours.
+    """
+    file = Path(directory)
+    file = file / FILE if file.is_dir() else file
+    if not file.is_file():
+        raise ValueError(f"no {file}; write one with arc.Controller(..., log_dir={str(file.parent)!r})")
+    settings: dict[str, Any] = {}
+    calls, decisions = [], []
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            row = json.loads(line)
+            if "settings" in row:
+                settings = row["settings"]
+                continue
+            calls.append(Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"]))
+            if "decision" in row:
+                decisions.append(Decision.from_dict(row["decision"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{file}, line {number} is not of a controller's log: {error!r}") from error
+    return RunLog(settings=settings, calls=calls, decisions=decisions)
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON's types; those of the policy among them."""
+    values = vars(settings) | vars(settings.policy)
+    kept = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
+    return {k: v for k, v in kept.items() if k != "policy" and values[k] is not None}
+
+
+def _lines(file: Path) -> list[str]:
+    """The finished lines."""
+    return file.read_text("utf-8").split("\n")[:-1]
+
+
+def _begin(file: Path, settings: dict[str, Any], epoch: int) -> None:
+    """Keep of an earlier log what lies before ``epoch``; renamed into place, so it is never half there."""
+    head = json.dumps({"arc": __version__, "settings": settings})
+    earlier = [line for line in (_lines(file) if file.exists() and epoch > 1 else []) if _before(line, epoch)]
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text("\n".join([head, *earlier, ""]), "utf-8")
+    temporary.replace(file)
+
+
+def _before(line: str, epoch: int) -> bool:
+    row = json.loads(line)
+    return "epoch" in row and int(row["epoch"]) < epoch
+
+
+def _append(file: Path, row: dict[str, Any]) -> None:
+    """One write of one whole line: a reader sees all of it or none."""
+    handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(handle, (json.dumps(row) + "\n").encode())
+    finally:
+        os.close(handle)

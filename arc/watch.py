@@ -1,0 +1,95 @@
+"""Follow a run by its log: a line for each call, and a page that the browser reads again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from arc.decider import GUARD
+from arc.journal import FILE, RunLog, read
+from arc.page import page
+
+PAGE: Final = "arc.html"
+REFRESH: Final = 3
+"""Seconds from one look to the next, of the page and of ours."""
+HEAD: Final = f"{'call':>5} {'LR':>9} {'train loss':>11} {'val loss':>11}  decision"
+
+
+def watch(
+    directory: Path,
+    *,
+    say: Callable[[str], None],
+    follow: bool = True,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Say every call of the run, and keep ``arc.html`` in its directory up to date.
+
+    Args:
+        directory: of the run (``log_dir``).
+        say: takes a line.
+        follow: go on until the run's last call (``total_epochs``) or an interrupt; otherwise say what is
+            there and return. A log that does not exist yet is waited for.
+        pause: waits some seconds.
+
+    Raises:
+        ValueError: no log, or one that is damaged.
+    """
+    said = 0
+    last = ""
+    if follow and not (directory / FILE).exists():
+        say(f"waiting for {directory / FILE}")
+    for log in _looks(directory, follow, pause):
+        over = not follow or _over(log)
+        if said > len(log.calls):  # the run has started again
+            said = 0
+        for line in _lines(log, said):
+            say(line)
+        said = len(log.calls)
+        shown = page(directory.resolve().name, log, refresh=None if over else REFRESH) if said else ""
+        if shown != last:
+            _write(directory / PAGE, shown)
+            if not last:
+                say(f"page: {directory / PAGE}")
+            last = shown
+        if over:
+            return
+
+
+def final_page(directory: Path) -> None:
+    """The page once more, no longer reading itself again."""
+    if (directory / FILE).exists() and (log := read(directory)).calls:
+        _write(directory / PAGE, page(directory.resolve().name, log))
+
+
+def _looks(directory: Path, follow: bool, pause: Callable[[float], None]) -> Iterator[RunLog]:
+    while True:
+        if not follow or (directory / FILE).exists():
+            yield read(directory)
+        pause(REFRESH)
+
+
+def _over(log: RunLog) -> bool:
+    total = log.settings.get("total_epochs")
+    return bool(total and log.calls and log.calls[-1].epoch >= total)
+
+
+def _lines(log: RunLog, said: int) -> Iterator[str]:
+    decisions = {d.epoch: d for d in log.decisions}
+    if not said and log.calls:
+        yield HEAD
+    for call in log.calls[said:]:
+        val = f"{call.val_loss:11.4g}" if call.val_loss is not None else f"{'-':>11}"
+        decided = decisions.get(call.epoch)
+        words = ""
+        if decided is not None:
+            sure = f", p={max(decided.probabilities):.2f}" if decided.probabilities != GUARD else ""
+            words = f"  {decided.action.label} to {decided.lr_after[0]:.2e}{sure}"
+        yield f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}{words}"
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(file)

@@ -1,0 +1,123 @@
+"""The guide's pictures, from one real run: python docs/pictures.py [RUN_DIRECTORY]
+
+Writes docs/images/window.png (what the network saw and answered) and, where a chromium is installed,
+docs/images/watch_*.png (the page of ``python -m arc watch``). Run it again when the shipped controller
+changes.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import arc
+
+IMAGES = Path(__file__).parent / "images"
+EPOCHS, PERIOD = 36, 3
+COLORS = {"raise": "#167a3e", "keep": "#6b7482", "lower": "#c22f2f"}
+CHROMIUM = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+def train(directory: Path) -> None:
+    """Scikit-learn's digits, a small CNN, Adam, an LR that is a hundred times too low."""
+    torch.manual_seed(0)
+    data = load_digits()
+    images = torch.tensor(data.images / 16, dtype=torch.float32)[:, None]
+    labels = torch.tensor(data.target)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16 * 64, 10)
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-5)
+    controller = arc.Controller(optimizer, period=PERIOD, total_epochs=EPOCHS, log_dir=directory)
+    for _ in range(EPOCHS):
+        model.train()
+        for rows in torch.randperm(1200).split(32):
+            loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            controller.record(loss)
+        model.eval()
+        with torch.no_grad():
+            controller.step(val_loss=nn.functional.cross_entropy(model(images[1200:]), labels[1200:]))
+
+
+def draw_window(directory: Path) -> None:
+    """The last window of three periods before which the network was asked: its rows, and its answer."""
+    rows = [json.loads(line) for line in (directory / "arc.jsonl").read_text().splitlines()[1:]]
+    asked = [r["epoch"] for r in rows if "p=" in r.get("decision", {}).get("reason", "")]
+    end = next(e for e in reversed(asked) if e >= 3 * PERIOD)
+    seen = [rows[i : i + PERIOD] for i in range(end - 3 * PERIOD, end, PERIOD)]
+    history = [
+        arc.Period(
+            train_loss=[loss for row in period for loss in row["train_losses"]],
+            val_loss=[row["val_loss"] for row in period],
+            lr=[row["lr"] for row in period],
+        )
+        for period in seen
+    ]
+    window = arc.featurise(history)
+    decision = rows[end - 1]["decision"]
+    figure, axes = plt.subplots(3, 2, figsize=(9, 5), width_ratios=[3, 1], layout="constrained")
+    for i, name in enumerate(
+        ("training loss\n(z-score)", "validation loss\n(z-score)", "LR relative to\nthe first")
+    ):
+        axis = axes[i, 0]
+        axis.plot(window[:, i], color="#0b62c4", linewidth=1.2)
+        axis.set_ylabel(name)
+        for border in (100, 200):
+            axis.axvline(border, color="#9aa5b5", linestyle=":")
+    axes[0, 0].set_title(
+        f"what the network sees after epoch {end}: three periods, 300 x 3 numbers", fontsize=10
+    )
+    axes[2, 0].set_xlabel(f"100 values per period of {PERIOD} epochs")
+    grid = axes[0, 1].get_gridspec()
+    for axis in axes[:, 1]:
+        axis.remove()
+    answer = figure.add_subplot(grid[:, 1])
+    answer.bar(list(COLORS), decision["probabilities"], color=list(COLORS.values()))
+    for i, p in enumerate(decision["probabilities"]):
+        answer.text(i, p + 0.02, f"{p:.2f}", ha="center")
+    answer.set(ylim=(0, 1.1), title="what it answers")
+    answer.title.set_fontsize(10)
+    figure.savefig(IMAGES / "window.png", dpi=100)
+    print(f"window of epoch {end}: {np.round(decision['probabilities'], 3)}, {decision['reason']}")
+
+
+def screenshots(directory: Path) -> None:
+    """The run's page at desktop and at phone width."""
+    subprocess.run([sys.executable, "-m", "arc", "watch", str(directory), "--once"], check=True)
+    shown = directory.resolve() / "arc.html"
+    # a frame, because a headless window is never as narrow as a phone
+    (directory / "phone.html").write_text(
+        f'<body style="margin:0"><iframe src="{shown.name}" style="border:0;width:390px;height:1000px">'
+    )
+    shoot(shown, IMAGES / "watch_desktop.png", 1000, 860)
+    shoot(directory.resolve() / "phone.html", IMAGES / "watch_phone.png", 390, 1000)
+
+
+def shoot(page: Path, image: Path, width: int, height: int) -> None:
+    """A screenshot of a local page."""
+    with tempfile.TemporaryDirectory() as profile:
+        where = [f"--user-data-dir={profile}", f"--window-size={width},{height}", f"--screenshot={image}"]
+        subprocess.run(["chromium", *CHROMIUM, *where, page.as_uri()], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    plt.switch_backend("Agg")
+    run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/digits_cnn")
+    train(run)
+    draw_window(run)
+    if shutil.which("chromium"):
+        screenshots(run)
