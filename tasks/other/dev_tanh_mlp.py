@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import labelled_images
+from tasks.data import hub, labelled_images
 from tasks.data.characters import characters
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.mlp import mlp
@@ -51,8 +51,7 @@ class DevTanhMLP(Task):
         if source.kind == "embedded":
             return characters("digits", examples=self.examples, size=self.size, clutter=0.4, noise=0.1)
         limit = self.examples if self.limited else None
-        hub = labelled_images.SVHN
-        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
+        return labelled_images.load(source, hub.SVHN, size=self.size, classes=self.classes, limit=limit)
 
     def build(self) -> nn.Module:
         """The MLP."""

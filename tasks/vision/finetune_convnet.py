@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, labelled_images
+from tasks.data import augment, hub, labelled_images
 from tasks.data.characters import ALPHABETS, characters
 from tasks.loop import TaskRun
 from tasks.metrics.accuracy import accuracy
@@ -49,7 +49,7 @@ class FinetuneConvNet(Task):
         if source.kind == "embedded":
             return characters(self.script, examples=self.examples, size=self.size, clutter=0.4, noise=0.05)
         return labelled_images.load(
-            source, size=self.size, classes=self.classes, hub=labelled_images.CIFAR10, limit=self.examples
+            source, hub.CIFAR10, size=self.size, classes=self.classes, limit=self.examples
         )
 
     def build(self) -> nn.Module:

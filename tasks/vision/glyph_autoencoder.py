@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, labelled_images
+from tasks.data import augment, hub, labelled_images
 from tasks.data.characters import characters
 from tasks.nets.mlp import mlp
 
@@ -43,8 +43,7 @@ class GlyphAutoencoder(Task):
         """``image`` uint8 (n, channels, size, size) and ``label`` int64 (n,)."""
         if source.kind == "embedded":
             return characters("greek", examples=self.examples, size=self.size, clutter=0.0, noise=0.0)
-        hub = labelled_images.CIFAR10
-        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub)
+        return labelled_images.load(source, hub.CIFAR10, size=self.size, classes=self.classes)
 
     def build(self) -> nn.Module:
         """Encoder and decoder in a row."""

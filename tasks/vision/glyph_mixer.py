@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, labelled_images
+from tasks.data import augment, hub, labelled_images
 from tasks.data.characters import characters
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.mixer import Mixer
@@ -53,8 +53,7 @@ class GlyphMixer(Task):
         if source.kind == "embedded":
             return characters("capitals", examples=self.examples, size=self.size, clutter=0.3, noise=0.03)
         limit = self.examples if self.limited else None
-        hub = labelled_images.CIFAR10
-        return labelled_images.load(source, size=self.size, classes=self.classes, hub=hub, limit=limit)
+        return labelled_images.load(source, hub.CIFAR10, size=self.size, classes=self.classes, limit=limit)
 
     def build(self) -> nn.Module:
         """The Mixer."""
