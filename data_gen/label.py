@@ -6,14 +6,14 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_gen import schema, store
-from data_gen.samples import SAMPLE, samples_of_run
+from data_gen.samples import samples_of
 from tasks import cli
 from tasks.errors import InputError
 
@@ -45,20 +45,19 @@ def label(config: LabelConfig) -> int:
     by_task: dict[str, list[str]] = defaultdict(list)
     for path in parts:
         by_task[_partition(path)].append(path)
-    _remove_other_tasks(config.out, set(by_task))
-    counts: Counts = {}
-    total = 0
+    counts: Counts = {task: {"raw": Counter(), "label": Counter()} for task in sorted(by_task)}
+    written = []
     with tqdm(total=len(parts), desc="label", unit=" parts", disable=not sys.stderr.isatty()) as bar:
         for task, paths in sorted(by_task.items()):
-            counts[task] = {"raw": Counter(), "label": Counter()}
-            path = f"{config.out.rstrip('/')}/task={task}/samples.parquet"
-            with store.writing(path, SAMPLE) as writer:
-                for table in _labelled(paths, config.correction == "rerun", bar):
-                    writer.write_table(table)
-                    total += len(table)
-                    for column in ("raw", "label"):
-                        counts[task][column].update(table[column].to_pylist())
-    if not total:
+            for number, trials in enumerate(_batches(paths, bar)):
+                samples = samples_of(trials, correction=config.correction == "rerun")
+                written.append(f"{config.out.rstrip('/')}/task={task}/samples-{number:05}.parquet")
+                store.write(written[-1], samples)
+                for column, counter in counts[task].items():
+                    for found in pc.value_counts(samples[column]).to_pylist():
+                        counter[found["values"]] += found["counts"]
+    _remove_others(config.out, written)
+    if not any(c["raw"].total() for c in counts.values()):
         raise InputError(f"none of the trials below {config.trials!r} has a finite trunk; lower lr_range")
     print(counts_table(counts))
     return 0
@@ -80,22 +79,30 @@ def counts_table(counts: Counts) -> str:
     return "\n".join(lines)
 
 
-def _labelled(paths: list[str], correction: bool, bar: Any) -> Iterator[pa.Table]:
-    """Samples of each part. A run lies within one part, so parts are labelled one by one."""
-    for path in paths:
-        rows = store.read(path, schema.TRIAL).sort_by([("run_id", "ascending"), ("cycle", "ascending")])
-        samples: list[dict[str, Any]] = []
-        for _, run in groupby(rows.to_pylist(), key=lambda row: row["run_id"]):
-            samples += samples_of_run(list(run), correction=correction)
-        yield pa.Table.from_pylist(samples, schema=SAMPLE)
+def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
+    """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs."""
+    tables: list[pa.Table] = []
+    for number, (_, table) in enumerate(store.stream(paths, schema.TRIAL), 1):
+        if isinstance(table, InputError):
+            raise table
+        tables.append(table)
         bar.update()
+        if number % store.BATCH == 0 or number == len(paths):
+            yield pa.concat_tables(tables)
+            tables = []
 
 
-def _remove_other_tasks(out: str, tasks: set[str]) -> None:
-    """Drop samples of tasks that the trials no longer hold: the samples are those of the trials."""
-    for path in store.parts(out) if store.is_directory(out) else []:
-        if path.endswith("/samples.parquet") and _partition(path) not in tasks:
+def _remove_others(out: str, written: list[str]) -> None:
+    """Drop what an earlier call left of other trials: the samples are those of the trials."""
+    names = {_name(path) for path in written}
+    for path in store.parts(out):
+        if _name(path)[1].startswith("samples") and _name(path) not in names:
             store.delete(path)
+
+
+def _name(path: str) -> tuple[str, str]:
+    """Task and file of a path."""
+    return _partition(path), path.rsplit("/", 1)[-1]
 
 
 def _partition(path: str) -> str:

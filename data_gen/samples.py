@@ -1,12 +1,11 @@
-"""Trial rows to labelled samples: the schema of a sample, and the rows of one run."""
+"""Trial rows to labelled samples: the schema of a sample, and the samples of whole runs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
-
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arc.actions import Action
 from data_gen import labels
@@ -42,48 +41,69 @@ SAMPLE = pa.schema(
 )
 
 
-def samples_of_run(rows: Sequence[dict[str, Any]], *, correction: bool = True) -> list[dict[str, Any]]:
-    """The samples of one trial run.
+def samples_of(trials: pa.Table, *, correction: bool = True) -> pa.Table:
+    """The samples of whole trial runs.
 
     Args:
-        rows: its trial rows in the order of their cycles.
+        trials: rows of :data:`data_gen.schema.TRIAL`, in any order.
         correction: False leaves the raw labels.
 
     Returns:
-        One sample per row whose trunk stayed finite, as dictionaries of :data:`SAMPLE`.
+        One sample of :data:`SAMPLE` per row whose trunk stayed finite, by run and cycle.
     """
-    following: Iterable[dict[str, Any] | None] = [*rows[1:], None]
-    return [
-        _sample(row, after, correction)
-        for row, after in zip(rows, following, strict=True)
-        if _finite(row["train_loss"]) and _finite(row["val_loss"])
+    # Losses stay Arrow columns; only the scalars that decide become Python objects.
+    trials = trials.sort_by([("run_id", "ascending"), ("cycle", "ascending")])
+    rows = np.flatnonzero(all_finite(trials["train_loss"]) & all_finite(trials["val_loss"])).tolist()
+    runs, chosen = trials["run_id"].to_pylist(), trials["chosen"].to_pylist()
+    trunk = last(trials["val_loss"]).tolist()
+    branches = [last(trials[f"{action.label}_val_loss"]).tolist() for action in Action]
+    losses = list(zip(*branches, strict=True))
+    repeated = [
+        trunk[i + 1] if chosen[i] and i + 1 < len(runs) and runs[i + 1] == runs[i] else None for i in rows
     ]
+    decided = [
+        _decide(losses[i], Action[chosen[i].upper()] if loss is not None else None, loss, correction)
+        for i, loss in zip(rows, repeated, strict=True)
+    ]
+    kept = trials.take(pa.array(rows, pa.int64()))
+    made = {f"{action.label}_loss": [losses[i][action] for i in rows] for action in Action}
+    made |= {"repeated_loss": repeated}
+    made |= {name: [d[k] for d in decided] for k, name in enumerate(("raw", "label", "reason"))}
+    columns = [pa.array(made[f.name], f.type) if f.name in made else kept[f.name] for f in SAMPLE]
+    return pa.table(columns, schema=SAMPLE)
 
 
-def _sample(row: dict[str, Any], after: dict[str, Any] | None, correction: bool) -> dict[str, Any]:
-    losses = (row["raise_val_loss"][-1], row["keep_val_loss"][-1], row["lower_val_loss"][-1])
-    chosen = Action[row["chosen"].upper()] if row["chosen"] and after else None
-    repeated = after["val_loss"][-1] if chosen is not None and after else None
+def _decide(
+    losses: tuple[float, float, float], chosen: Action | None, repeated: float | None, correction: bool
+) -> tuple[str, str, str]:
+    """Raw label, label and reason."""
     raw = labels.raw(*losses)
     if not correction:
-        label, reason = raw, "not corrected"
-    elif chosen is None or repeated is None:
-        label, reason = raw, "last"
-    else:
-        label = labels.correct(*losses, chosen, repeated)
-        reason = "confirmed" if labels.order_kept(*losses, chosen, repeated) else "noise"
-    copied = ("run_id", "task", "optimizer", "lr0", "period", "cycle", "lr", "train_loss", "val_loss")
-    return {name: row[name] for name in copied} | {
-        "raise_loss": losses[0],
-        "keep_loss": losses[1],
-        "lower_loss": losses[2],
-        "chosen": row["chosen"],
-        "repeated_loss": repeated,
-        "raw": raw.label,
-        "label": label.label,
-        "reason": reason,
-    }
+        return raw.label, raw.label, "not corrected"
+    if chosen is None or repeated is None:
+        return raw.label, raw.label, "last"
+    label = labels.correct(*losses, chosen, repeated)
+    kept = labels.order_kept(*losses, chosen, repeated)
+    return raw.label, label.label, "confirmed" if kept else "noise"
 
 
-def _finite(values: Sequence[float] | None) -> bool:
-    return bool(values) and all(map(math.isfinite, values or ()))
+def last(lists: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    """The last value of each list; NaN where it is empty or null."""
+    lengths, values = _flat(lists)
+    ends = np.append(values, np.float32(np.nan))[np.cumsum(lengths) - 1]
+    return np.where(lengths > 0, ends, np.float32(np.nan))
+
+
+def all_finite(lists: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Whether each list has values, all of them finite."""
+    lengths, values = _flat(lists)
+    bad = np.concatenate([[0], np.cumsum(~np.isfinite(values))])
+    ends = np.cumsum(lengths)
+    finite: npt.NDArray[np.bool_] = (lengths > 0) & (bad[ends] == bad[ends - lengths])
+    return finite
+
+
+def _flat(lists: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The lists' lengths and all values."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
+    return lengths, pc.list_flatten(lists).to_numpy()

@@ -8,7 +8,8 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +19,9 @@ from pyarrow import fs
 
 from data_gen import schema
 from tasks.errors import InputError
+
+BATCH = 512
+"""Parts that :func:`stream` reads ahead."""
 
 
 def filesystem(place: str) -> tuple[fs.FileSystem, str]:
@@ -56,10 +60,7 @@ def run_ids(root: str) -> set[str]:
         if name.startswith("part-"):
             found.add(name.removeprefix("part-"))
         else:
-            filesystem_, inner = filesystem(path)
-            found.update(
-                pq.ParquetFile(filesystem_.open_input_file(inner)).read(["run_id"])["run_id"].to_pylist()
-            )
+            found.update(read(path, schema.TRIAL, ["run_id"])["run_id"].to_pylist())
     return found
 
 
@@ -90,7 +91,10 @@ def writing(path: str, expected: pa.Schema, **options: Any) -> Iterator[pq.Parqu
         try:
             with (
                 filesystem_.open_output_stream(temporary) as sink,
-                pq.ParquetWriter(sink, expected, compression="zstd", **options) as writer,
+                # checksums: overwritten bytes are found, where zstd alone might decode them to numbers
+                pq.ParquetWriter(
+                    sink, expected, compression="zstd", write_page_checksum=True, **options
+                ) as writer,
             ):
                 yield writer
             filesystem_.move(temporary, inner)
@@ -138,24 +142,41 @@ def parts(root: str) -> list[str]:
     )
 
 
-def read(path: str, expected: pa.Schema) -> pa.Table:
-    """One part, which must have the given schema.
+def read(path: str, expected: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """One part, which must have the given schema; only some of its columns where they are named.
 
     Raises:
-        InputError: the file is damaged, or of another schema.
+        InputError: the file is damaged, of another schema, or of another version of it.
     """
     filesystem_, inner = filesystem(path)
     try:
-        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
-            if not file.schema_arrow.equals(expected):
-                raise InputError(
-                    f"{path} has another schema ({', '.join(file.schema_arrow.names)}); move it away, or "
-                    "read it with the version that wrote it"
-                )
-            return file.read()
+        with pq.ParquetFile(filesystem_.open_input_file(inner), page_checksum_verification=True) as file:
+            _check_schema(path, file.schema_arrow, expected)
+            return file.read(columns, use_threads=False)  # parts are small: threads of their own only cost
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot read {path}: {reason}; delete it and run the stage again") from error
+
+
+def stream(paths: Sequence[str], expected: pa.Schema) -> Iterator[tuple[str, pa.Table | InputError]]:
+    """Each part as :func:`read` returns it, or the error that it raises, in the order of ``paths``.
+
+    Two threads for each core read ahead of the caller by up to two batches of :data:`BATCH` parts.
+    """
+
+    def attempt(path: str) -> tuple[str, pa.Table | InputError]:
+        try:
+            return path, read(path, expected)
+        except InputError as error:
+            return path, error
+
+    batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        ahead = [pool.submit(attempt, path) for path in batches[0]] if batches else []
+        for following in [*batches[1:], []]:
+            current, ahead = ahead, [pool.submit(attempt, path) for path in following]
+            while current:
+                yield current.pop(0).result()  # popped: what was read is not kept
 
 
 def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
@@ -165,3 +186,21 @@ def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
         raise InputError(f"no Parquet files below {root!r}; run the stage before this one")
     for path in found:
         yield path, read(path, expected)
+
+
+def check_writable(root: str) -> None:
+    """Write and delete a small file below ``root``; InputError where that fails, before hours of work do."""
+    probe = f"{root.rstrip('/')}/writable-{uuid.uuid4().hex}.tmp"
+    write(probe, pa.table({"probe": [0]}))
+    delete(probe)
+
+
+def _check_schema(path: str, found: pa.Schema, expected: pa.Schema) -> None:
+    remedy = "move it away, or read it with the version that wrote it"
+    version = (found.metadata or {}).get(b"arc.schema_version", str(schema.VERSION).encode()).decode()
+    if version != str(schema.VERSION):
+        raise InputError(
+            f"{path} is of trial schema version {version}, this program reads {schema.VERSION}; {remedy}"
+        )
+    if not found.equals(expected):
+        raise InputError(f"{path} has another schema ({', '.join(found.names)}); {remedy}")

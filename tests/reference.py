@@ -64,6 +64,26 @@ def label(
     return before[0] if before == after else "keep"
 
 
+def samples(rows: Sequence[dict[str, Any]], correction: bool) -> list[dict[str, Any]]:
+    """What is new in the sample of each row of one run, for the rows whose trunk stayed finite."""
+    found = []
+    for row, after in zip(rows, [*rows[1:], None], strict=True):
+        if not all(map(math.isfinite, [*row["train_loss"], *row["val_loss"]])):
+            continue
+        losses = {name: row[f"{name}_val_loss"][-1] for name in ("raise", "keep", "lower")}
+        repeated = after["val_loss"][-1] if row["chosen"] and after else None
+        corrected, reason = _ranking(losses)[0], "last"
+        if not correction:
+            reason = "not corrected"
+        elif repeated is not None:
+            corrected = label(*losses.values(), row["chosen"], repeated)
+            same = _ranking(losses) == _ranking(losses | {row["chosen"]: repeated})
+            reason = "confirmed" if same else "noise"
+        made = {"repeated_loss": repeated, "raw": _ranking(losses)[0], "label": corrected, "reason": reason}
+        found.append(row | made | {f"{name}_loss": loss for name, loss in losses.items()})
+    return found
+
+
 def _ranking(losses: dict[str, float]) -> list[str]:
     if not any(math.isfinite(v) for v in losses.values()):
         return ["lower", "keep", "raise"]

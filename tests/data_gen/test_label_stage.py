@@ -1,14 +1,16 @@
 """``python -m data_gen.label``: samples from trials, with what was decided and why."""
 
 import math
+import random
 
 import pyarrow as pa
 import pytest
 
 from data_gen import label, schema, store
 from data_gen.label import LabelConfig
-from data_gen.samples import SAMPLE
+from data_gen.samples import SAMPLE, samples_of
 from tasks import cli
+from tests import reference
 
 
 def row(cycle, *, val_loss, branches=(0.3, 0.2, 0.1), chosen="lower", run_id="r", task="a"):
@@ -98,6 +100,48 @@ def test_samples_of_a_task_that_is_gone_go_too(tmp_path):
     run(tmp_path)
     store.delete(f"{tmp_path}/trials/task=b/part-x.parquet")
     assert {s["task"] for s in run(tmp_path)} == {"a"}
+
+
+def random_run(rng, run_id):
+    """Rows with ties and divergences; as in the generator, a diverged branch is never chosen."""
+    values = (0.1, 0.2, 0.3, math.nan, math.inf)
+    names = ("raise", "keep", "lower")
+    for cycle in range(5):
+        branches = rng.choices(values, k=3)
+        made = row(cycle, val_loss=rng.choice(values), branches=branches, run_id=run_id)
+        finite = [name for name, loss in zip(names, branches, strict=True) if math.isfinite(loss)]
+        made["chosen"] = rng.choice(finite) if finite and cycle < 4 else None
+        made["train_loss"] = [1.0, math.nan if rng.random() < 0.1 else 2.0]
+        yield made
+        if made["chosen"] is None:
+            return
+
+
+@pytest.mark.parametrize("correction", [True, False])
+def test_samples_equal_the_naive_twin(correction):
+    rng = random.Random(0)
+    runs = [list(random_run(rng, f"{i:03}")) for i in range(300)]
+    rows = [row for run in runs for row in run]
+    table = pa.Table.from_pylist(rng.sample(rows, len(rows)), schema=schema.TRIAL)
+    expected = [s for run in runs for s in reference.samples(run, correction)]
+    found = samples_of(table, correction=correction)
+    assert found.schema.equals(SAMPLE)
+    assert len({s["reason"] for s in expected}) == (3 if correction else 1)
+    # text, as NaN differs from itself
+    assert str(found.to_pylist()) == str(pa.Table.from_pylist(expected, schema=SAMPLE).to_pylist())
+
+
+def test_many_parts_are_several_files_and_stale_ones_go(tmp_path, monkeypatch):
+    for i in range(5):
+        write(tmp_path, [row(0, val_loss=0.1, chosen=None, run_id=f"r{i}")], f"r{i}")
+    whole = run(tmp_path)
+    monkeypatch.setattr(store, "BATCH", 2)
+    assert run(tmp_path) == whole
+    names = sorted(p.name for p in tmp_path.glob("samples/task=a/*"))
+    assert names == ["samples-00000.parquet", "samples-00001.parquet", "samples-00002.parquet"]
+    for i in range(3):
+        store.delete(f"{tmp_path}/trials/task=a/part-r{i}.parquet")
+    assert [s["run_id"] for s in run(tmp_path)] == ["r3", "r4"]
 
 
 def test_missing_empty_and_damaged_input(tmp_path, capsys):

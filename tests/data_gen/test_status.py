@@ -24,6 +24,20 @@ def test_counts_labels_and_what_is_missing(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["all", "2", "3"]
 
 
+def test_the_request_names_tasks_without_runs_and_a_seed(tmp_path, capsys):
+    write(tmp_path, [row(0, val_loss=0.3, chosen=None, task="svhn_vgg")])
+    write(tmp_path, [row(0, val_loss=0.3, chosen=None, task="b")])
+    assert run(tmp_path, "runs=2", "task=[svhn_vgg,cub_unet]") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["cub_unet", "0", "2"],
+        ["svhn_vgg", "1", "1"],
+        ["all", "1", "3"],
+    ]
+    assert run(tmp_path, "runs=2", "task=svhn_vgg", "seed=1") == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["all", "0", "2"]
+
+
 def test_verify_names_bad_parts(tmp_path, capsys):
     write(tmp_path, [row(0, val_loss=0.3, chosen=None)])
     bad = tmp_path / "trials" / "task=a" / "part-bad.parquet"

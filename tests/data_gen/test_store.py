@@ -1,9 +1,12 @@
 """Parts appear whole or not at all."""
 
+import random
+
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from data_gen import store
+from data_gen import schema, store
 from tasks.errors import InputError
 
 TABLE = pa.table({"x": [1, 2, 3]})
@@ -58,3 +61,50 @@ def test_damaged_and_foreign_parts_are_named(tmp_path):
         (tmp_path / "part.parquet").write_bytes(damaged)
         with pytest.raises(InputError, match="delete it"):
             store.read(path, TABLE.schema)
+
+
+def test_overwritten_bytes_are_found(tmp_path):
+    path = tmp_path / "part.parquet"
+    table = pa.table({"x": pa.array(np.random.default_rng(0).normal(size=500), pa.float32())})
+    store.write(str(path), table)
+    whole = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(40):
+        at = rng.randrange(100, 1800)  # in the pages; the footer has its own syntax to break
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
+        with pytest.raises(InputError, match=r"part\.parquet"):
+            store.read(str(path), table.schema)
+
+
+def test_another_version_of_the_trials_is_named(tmp_path, monkeypatch):
+    path = str(tmp_path / "part.parquet")
+    store.write(path, store.trial_table([], {}))
+    assert len(store.read(path, schema.TRIAL)) == 0
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(InputError, match="schema version 1, this program reads 2; move it away"):
+        store.read(path, schema.TRIAL)
+
+
+def test_a_stream_keeps_the_order_and_says_which_part_is_bad(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BATCH", 3)
+    paths = [str(tmp_path / f"part-{i}.parquet") for i in range(8)]
+    for i, path in enumerate(paths):
+        store.write(path, pa.table({"x": [i]}))
+    (tmp_path / "part-4.parquet").write_bytes(b"garbage")
+    found = list(store.stream(paths, TABLE.schema))
+    assert [path for path, _ in found] == paths
+    assert [type(t) for _, t in found].count(InputError) == 1
+    assert "part-4.parquet" in str(found[4][1])
+    assert [t["x"].to_pylist() for _, t in found if isinstance(t, pa.Table)] == [
+        [i] for i in range(8) if i != 4
+    ]
+    assert list(store.stream([], TABLE.schema)) == []
+
+
+def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path):
+    store.check_writable(str(tmp_path / "new"))
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("no directory")
+    for place in (f"{tmp_path}/file", "/proc/trials"):
+        with pytest.raises(InputError, match="choose another out="):
+            store.check_writable(place)
