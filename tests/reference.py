@@ -56,9 +56,9 @@ def label(
     """The corrected label: ``raise``, ``keep`` or ``lower``."""
     losses = {"raise": raise_loss, "keep": keep_loss, "lower": lower_loss}
     before = _ranking(losses)
-    if chosen is None or repeated is None:
-        return before[0]
     if not any(math.isfinite(v) for v in losses.values()):
+        return "lower"
+    if chosen is None or repeated is None:
         return before[0]
     after = _ranking({**losses, chosen: repeated})
     return before[0] if before == after else "keep"
@@ -72,21 +72,20 @@ def samples(rows: Sequence[dict[str, Any]], correction: bool) -> list[dict[str, 
             continue
         losses = {name: row[f"{name}_val_loss"][-1] for name in ("raise", "keep", "lower")}
         repeated = after["val_loss"][-1] if row["chosen"] and after else None
-        corrected, reason = _ranking(losses)[0], "last"
+        raw = label(*losses.values(), None, None)
+        corrected, reason = raw, "last"
         if not correction:
             reason = "not corrected"
         elif repeated is not None:
             corrected = label(*losses.values(), row["chosen"], repeated)
             same = _ranking(losses) == _ranking(losses | {row["chosen"]: repeated})
             reason = "confirmed" if same else "noise"
-        made = {"repeated_loss": repeated, "raw": _ranking(losses)[0], "label": corrected, "reason": reason}
+        made = {"repeated_loss": repeated, "raw": raw, "label": corrected, "reason": reason}
         found.append(row | made | {f"{name}_loss": loss for name, loss in losses.items()})
     return found
 
 
 def _ranking(losses: dict[str, float]) -> list[str]:
-    if not any(math.isfinite(v) for v in losses.values()):
-        return ["lower", "keep", "raise"]
     worth = {k: v if math.isfinite(v) else math.inf for k, v in losses.items()}
     preference = ["keep", "lower", "raise"]
     return sorted(preference, key=lambda name: (worth[name], preference.index(name)))
