@@ -102,7 +102,9 @@ class TrialUnit:
         return self.trial.cycles
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Run the trial and write its part."""
+        """Run the trial and write its part, unless another generator has by now: then no rows are made."""
+        if store.exists(self.path):
+            return 0
         task, data = loaded(self.trial, self.device)
         rows = []
         optimizer, lr0, period = self.trial.draw(task)
@@ -183,6 +185,8 @@ def generate(config: GenerateConfig) -> int:
         f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
         file=sys.stderr,
     )
+    if missing:
+        store.check_writable(config.out)
     outcome = workers.run_all(
         missing, workers=min(processes, max(1, len(missing))), title="data_gen", timeout=60 * config.timeout
     )

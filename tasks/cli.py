@@ -7,6 +7,7 @@ its meaning and unit; that file is the ``--help``. Hydra ends here: the stage se
 from __future__ import annotations
 
 import difflib
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def main(
     """Run a stage from its command line and return its exit code.
 
     0: done; 1: some units of work failed (the stage said which); 2: bad input, one line on stderr;
-    130: interrupted, what is finished is kept.
+    130: interrupted, what is finished is kept; stderr ends with the command that goes on.
 
     Args:
         stage: name of the YAML file in ``configs/``; dots stand for the module's own.
@@ -63,7 +64,8 @@ def main(
             print(f"{stage}: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print(f"{stage}: interrupted; the same command goes on from here", file=sys.stderr)
+            command = shlex.join(["python", "-m", stage, *arguments])
+            print(f"{stage}: interrupted; this goes on from here: {command}", file=sys.stderr)
             return 130
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tqdm import tqdm
 
@@ -91,3 +92,16 @@ class Ledger:
             print(counts, file=sys.stderr)
             raise KeyboardInterrupt
         return self.outcome
+
+
+def report(outcome: Outcome, *, unit_name: str = "trials", stream: Any = None) -> int:
+    """Say what failed and why; the stage's exit code, 1 where something did."""
+    for name, reason in outcome.failures.items():
+        print(f"failed: {name}: {reason}", file=stream or sys.stderr)
+    if outcome.failures:
+        print(
+            f"{len(outcome.failures)} of {outcome.done + len(outcome.failures)} {unit_name} failed after "
+            f"{RETRIES + 1} tries each; the same command tries them again",
+            file=stream or sys.stderr,
+        )
+    return 1 if outcome.failures else 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing as mp
 import os
 import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -40,6 +41,10 @@ class Unit(Protocol):
         ...
 
 
+class Refusal(str):
+    """The message of an InputError: the unit failed, the worker is as good as new."""
+
+
 @dataclass
 class Worker:
     """A process, our end of its pipe, and its unit: its ticks, when it began, whether it is too late."""
@@ -61,7 +66,7 @@ def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
         ours, theirs = mp.Pipe()
         # spawn: a fork would copy torch's threads and the pipes of the other workers
         process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
-        with _OneThread():
+        with _OneThread(), _interrupts_held():
             process.start()
         theirs.close()
         pool.append(Worker(process, ours))
@@ -128,9 +133,18 @@ class _OneThread:
                 os.environ[name] = value
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """SIGINT waits, and the process started here never sees one: not even while it still imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection) -> None:
     """The worker's life: a unit in, an answer out, until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     torch.set_num_threads(1)
     while True:
         try:
@@ -138,24 +152,26 @@ def _serve(pipe: Connection) -> None:
         except (EOFError, ConnectionResetError):
             return
         except Exception as error:  # the unit's module does not import here
-            answer: int | str = _reason(error)
+            answer: int | str = reason(error)
         else:
-            answer = _answer(unit, lambda: pipe.send(TICK))
+            answer = attempt(unit, lambda: pipe.send(TICK))
         try:
             pipe.send(answer)
         except OSError:
             return
 
 
-def _answer(unit: Unit, tick: Tick) -> int | str:
+def attempt(unit: Unit, tick: Tick) -> int | str:
+    """Rows made, or why the unit failed."""
     try:
         return unit.run(tick)
     except Exception as error:
-        return _reason(error)
+        return reason(error)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a unit failed, in one line."""
     if isinstance(error, InputError):
-        return str(error)
+        return Refusal(error)
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from tasks.errors import InputError
-from tasks.ledger import RETRIES, Ledger, Outcome
-from tasks.processes import TICK, Tick, Unit, Worker, feed, ready, receive
+from tasks.ledger import Ledger, Outcome, report
+from tasks.processes import TICK, Refusal, Tick, Unit, Worker, feed, ready, receive
 
 __all__ = ["Outcome", "Tick", "Unit", "count", "report", "resolve_device", "run_all"]
 
@@ -86,8 +84,9 @@ def run_all(
                     worker.unit = None
                     if ledger.settle(unit, answer):
                         queue.append(unit)
-                    if isinstance(answer, str):  # what it broke must not break the next unit
-                        worker.process.kill()
+                    if isinstance(answer, str) and not isinstance(answer, Refusal):
+                        worker.process.kill()  # what the unit broke must not break the next one
+                        worker.process.join()
                 pool = [w for w in pool if w.process.is_alive() or w.unit]
             except KeyboardInterrupt:
                 ledger.interrupt()
@@ -99,16 +98,3 @@ def run_all(
                 worker.process.kill()
             worker.process.join()
     return ledger.result()
-
-
-def report(outcome: Outcome, *, unit_name: str = "trials", stream: Any = None) -> int:
-    """Say what failed and why; the stage's exit code, 1 where something did."""
-    for name, reason in outcome.failures.items():
-        print(f"failed: {name}: {reason}", file=stream or sys.stderr)
-    if outcome.failures:
-        print(
-            f"{len(outcome.failures)} of {outcome.done + len(outcome.failures)} {unit_name} failed after "
-            f"{RETRIES + 1} tries each; the same command tries them again",
-            file=stream or sys.stderr,
-        )
-    return 1 if outcome.failures else 0

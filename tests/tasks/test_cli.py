@@ -59,8 +59,8 @@ def test_an_interrupt_has_its_own_exit_code(capsys):
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    assert cli.main("training", schema_of("training"), interrupted, []) == 130
-    assert "goes on" in capsys.readouterr().err
+    assert cli.main("training", schema_of("training"), interrupted, ["lr=1e-3", "samples=a b"]) == 130
+    assert "goes on from here: python -m training lr=1e-3 'samples=a b'" in capsys.readouterr().err
 
 
 def test_what_a_stage_says_is_kept_beside_what_it_writes(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Units in processes: each fails for itself, and everything is accounted for."""
 
 import os
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import workers
+from tasks import ledger, workers
 from tasks.errors import InputError
 
 
@@ -30,6 +31,10 @@ class Unit:
         if self.kind == "dies once" and not Path(self.mark).exists():
             Path(self.mark).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == "wants memory":
+            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + 2**26, resource.RLIM_INFINITY))
+            bytearray(2**30)
         if self.kind == "sleeps":
             time.sleep(60)
         return 7
@@ -41,6 +46,7 @@ def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
         Unit("raises", "raises"),
         Unit("refuses", "refuses"),
         Unit("dies", "dies"),
+        Unit("wants memory", "wants memory"),
         Unit("dies once", "dies once", str(tmp_path / "mark")),
         Unit("two"),
     ]
@@ -48,16 +54,17 @@ def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
     assert outcome.done == 3
     assert outcome.rows == 21
     assert outcome.left == 0
-    assert outcome.failures.keys() == {"raises", "refuses", "dies"}
+    assert outcome.failures.keys() == {"raises", "refuses", "dies", "wants memory"}
     assert "RuntimeError: a loss that nobody expected" in outcome.failures["raises"]
     assert outcome.failures["refuses"] == "the disk is full"
+    assert "MemoryError" in outcome.failures["wants memory"]
     assert "SIGKILL" in outcome.failures["dies"]
     assert workers.report(outcome) == 1
-    assert "3 of 6 trials failed" in capsys.readouterr().err
+    assert "4 of 7 trials failed" in capsys.readouterr().err
 
 
 def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, capsys):
-    monkeypatch.setattr(workers, "GRACE", 0.5)
+    monkeypatch.setattr(ledger, "GRACE", 0.5)
     receive = workers.ready
     calls = []
 
@@ -76,7 +83,7 @@ def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, ca
 
 
 def test_a_unit_that_hangs_is_ended_and_reported(monkeypatch):
-    monkeypatch.setattr(workers, "RETRIES", 0)
+    monkeypatch.setattr(ledger, "RETRIES", 0)
     outcome = workers.run_all([Unit("a", "sleeps")], workers=1, title="test", timeout=0.1)
     assert outcome.done == 0
     assert outcome.failures == {"a": "it took longer than its time-out"}
