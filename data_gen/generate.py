@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data_gen import store, trial
 from data_gen.trial import Trial
-from tasks import board, optimizers, registry, workers
+from tasks import board, optimizers, ray_workers, registry, workers
 from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
 from tasks.settings import NONE, encoded
@@ -36,6 +36,9 @@ class GenerateConfig:
     data_dir: Any
     settings: Any
     device: str
+    executor: str
+    num_cpus: float
+    num_gpus: float
     workers: str
     timeout: float
     shard: str | None
@@ -50,6 +53,12 @@ class GenerateConfig:
         if not self.timeout > 0:
             raise InputError(f"got timeout={self.timeout}, need minutes > 0")
         self.share()
+        if self.executor not in ("local", "ray"):
+            raise InputError(f"got executor={self.executor}, need local or ray")
+        if not self.num_cpus > 0 or self.num_gpus < 0:
+            raise InputError(
+                f"got num_cpus={self.num_cpus}, num_gpus={self.num_gpus}, need more than 0 and at least 0"
+            )
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
         if not self.optimizers:
@@ -61,6 +70,12 @@ class GenerateConfig:
             raise InputError(
                 f"got lr_range={list(bounds)}, need [lowest, highest] with 0 < lowest <= highest"
             )
+
+    def trial_device(self) -> str:
+        """Where the trials run. A cluster's machines may have what this one has not."""
+        if self.executor == "ray":
+            return ("cuda" if self.num_gpus else "cpu") if self.device == "auto" else self.device
+        return workers.resolve_device(self.device)
 
     def share(self) -> tuple[int, int]:
         """First unit and stride of this machine's share."""
@@ -88,7 +103,7 @@ class TrialUnit:
     @property
     def run_id(self) -> str:
         """What names the trial's part."""
-        task, _ = loaded(self.trial, self.device)
+        task = registry.get(self.trial.task, self.trial.scale, self.trial.settings)
         return self.trial.run_id(task, self.fingerprint)
 
     @property
@@ -147,11 +162,11 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 f"{name} is for evaluation only: a controller trained on it could not be judged by it; "
                 "leave it out, or say force=true"
             )
-    device = workers.resolve_device(config.device)
+    device = config.trial_device()
     settings = encoded(config.settings)
     sources = {n: source_of(config.data, config.data_dir, n) for n in names}
     shown = tqdm(names, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
-    found = {n: load(n, config.scale, sources[n], device, settings) for n in shown}
+    found = {n: load(n, config.scale, sources[n], "cpu", settings) for n in shown}
     fingerprints = {n: splits.fingerprint() for n, (_, splits) in found.items()}
     for index in range(config.runs):
         for name in names:
@@ -176,7 +191,7 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
 def generate(config: GenerateConfig) -> int:
     """Run the trials that are missing; the exit code."""
     board.check(config.tensorboard)
-    processes = workers.count(config.workers, workers.resolve_device(config.device))
+    processes = workers.count(config.workers, config.trial_device())
     first, stride = config.share()
     asked = list(units(config))[first::stride]
     there = store.run_ids(config.out) if store.is_directory(config.out) else set()
@@ -187,9 +202,19 @@ def generate(config: GenerateConfig) -> int:
     )
     if missing:
         store.check_writable(config.out)
-    outcome = workers.run_all(
-        missing, workers=min(processes, max(1, len(missing))), title="data_gen", timeout=60 * config.timeout
-    )
+    timeout = 60 * config.timeout
+    if config.executor == "ray":
+        outcome = ray_workers.run_all(
+            missing,
+            workers=config.workers,
+            num_cpus=config.num_cpus,
+            num_gpus=config.num_gpus,
+            title="data_gen",
+            timeout=timeout,
+        )
+    else:
+        processes = min(processes, max(1, len(missing)))
+        outcome = workers.run_all(missing, workers=processes, title="data_gen", timeout=timeout)
     print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
     return workers.report(outcome)
 

@@ -21,6 +21,9 @@ from tasks.errors import InputError
 
 Tick = Callable[[], None]
 TICK = "tick"
+START = "spawn"
+"""How workers start. A fork would copy torch's threads and the pipes of the other workers."""
+LATE = "it took longer than its time-out"
 
 
 class Unit(Protocol):
@@ -64,8 +67,7 @@ def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
             _send(worker, queue)
     while queue and len(pool) < workers:
         ours, theirs = mp.Pipe()
-        # spawn: a fork would copy torch's threads and the pipes of the other workers
-        process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
+        process = mp.get_context(START).Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
         with _OneThread(), _interrupts_held():
             process.start()
         theirs.close()
@@ -99,7 +101,7 @@ def receive(worker: Worker) -> int | str:
         pass
     worker.process.join()
     if worker.late:
-        return "it took longer than its time-out"
+        return LATE
     code = worker.process.exitcode or 0
     if code < 0:
         return f"the worker was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -9)

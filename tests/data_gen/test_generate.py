@@ -1,11 +1,5 @@
-"""``python -m data_gen``: what is asked for, what is there, and kills at any moment."""
+"""``python -m data_gen``: what is asked for, and what is there."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,29 +91,6 @@ def test_bad_input_is_one_line_with_the_remedy(tmp_path, capsys, override, messa
     assert code == 2
     assert message in shown
     assert len(shown.splitlines()) == 1
-
-
-def start(out: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "data_gen", *SMALL, "runs=6", "workers=2", f"out={out}"]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
-
-
-def test_kill_and_go_on_gives_the_rows_of_an_undisturbed_run(tmp_path):
-    run_units(tmp_path / "calm", "runs=6")
-    rng = random.Random(0)
-    for _ in range(2):
-        process = start(tmp_path / "killed")
-        deadline = time.monotonic() + 60
-        while not list((tmp_path / "killed").rglob("part-*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(rng.uniform(0, 0.3))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed").rglob("part-*")}
-    assert finished
-    assert start(tmp_path / "killed").wait() == 0
-    assert {p: p.stat().st_mtime_ns for p in finished} == finished  # none was made again
-    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
 
 
 def test_shards_share_the_same_trials(tmp_path):

@@ -1,0 +1,185 @@
+"""The same units on a Ray cluster, with the same tries, reasons and bar as in local processes.
+
+``ray`` is an extra and imported on use. Every machine needs this checkout, at the same path or brought
+by ``ray job submit --working-dir``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from tasks.errors import InputError
+from tasks.ledger import Ledger, Outcome
+from tasks.processes import LATE, Unit, attempt
+
+AHEAD = 1000
+"""Units handed to the cluster before it has room: what waits there is what an autoscaler sees."""
+POLL = 0.2
+"""Seconds between looks."""
+
+
+@dataclass
+class _Try:
+    """A unit on the cluster, and when it began there."""
+
+    unit: Unit
+    began: float | None = None
+    late: bool = False
+
+
+class _Board:
+    """An actor: which tries said something, until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._said: list[int] = []
+
+    def say(self, number: int) -> None:
+        """Try ``number`` began, or got one step further."""
+        self._said.append(number)
+
+    def take(self) -> list[int]:
+        """What was said since the last call."""
+        said, self._said = self._said, []
+        return said
+
+
+def _work(unit: Unit, number: int, board: Any) -> int | str:
+    """What a Ray worker does with a unit: rows made, or why it failed."""
+    import torch
+
+    torch.set_num_threads(1)
+    board.say.remote(number)  # it began
+    return attempt(unit, lambda: board.say.remote(number))
+
+
+def run_all(
+    units: Sequence[Unit],
+    *,
+    workers: str,
+    num_cpus: float,
+    num_gpus: float,
+    title: str,
+    unit_name: str = "trials",
+    tick_name: str = "rows",
+    timeout: float = math.inf,
+) -> Outcome:
+    """Run all units on the cluster that ``RAY_ADDRESS`` names or that runs here, else on a local Ray.
+
+    Args:
+        units: in the given order.
+        workers: the most units at once (and the size of a local Ray), or ``auto``.
+        num_cpus: cores that one unit occupies.
+        num_gpus: GPUs, or the share of one, that one unit occupies.
+        title, unit_name, tick_name: of the bar.
+        timeout: seconds that one unit may take.
+    """
+    with _connected(workers, num_cpus) as ray:
+        job = _Job(ray, Ledger(units, title=title, unit_name=unit_name, tick_name=tick_name), timeout)
+        job.run(
+            deque(units),
+            ray.remote(_work).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0),
+            AHEAD if workers == "auto" else int(workers),
+        )
+    return job.ledger.result()
+
+
+class _Job:
+    """The driver's side of one call of :func:`run_all`."""
+
+    def __init__(self, ray: ModuleType, ledger: Ledger, timeout: float) -> None:
+        self.ray, self.ledger, self.timeout = ray, ledger, timeout
+        self.board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
+        self.tries: dict[int, _Try] = {}
+        self.refs: dict[Any, int] = {}
+
+    def run(self, queue: deque[Unit], work: Any, ahead: int) -> None:
+        """Hand out units, listen and book, until all are settled or the user has waited long enough."""
+        try:
+            while True:
+                try:
+                    while queue and len(self.refs) < ahead and self.ledger.deadline is None:
+                        number = len(self.tries)
+                        self.tries[number] = _Try(queue.popleft())
+                        self.refs[work.remote(self.tries[number].unit, number, self.board)] = number
+                    if not self.refs or self.ledger.over:
+                        return
+                    ended, _ = self.ray.wait(list(self.refs), num_returns=len(self.refs), timeout=POLL)
+                    self._listen()
+                    for ref in ended:
+                        found = self.tries[self.refs.pop(ref)]
+                        if self.ledger.settle(found.unit, self._answer(ref, found)):
+                            queue.append(found.unit)
+                    self._end_the_late()
+                except KeyboardInterrupt:
+                    self.ledger.interrupt()
+        finally:
+            self.ledger.close()
+            for ref in self.refs:
+                self.ray.cancel(ref, force=True)
+
+    def _listen(self) -> None:
+        """Hear which tries began and how far they are."""
+        with contextlib.suppress(self.ray.exceptions.RayActorError):  # it restarts; the bar waits
+            for number in self.ray.get(self.board.take.remote()):
+                found = self.tries[number]
+                if found.began is None:
+                    found.began = time.monotonic()
+                else:
+                    self.ledger.tick(found.unit)
+
+    def _end_the_late(self) -> None:
+        """End tries beyond the time-out and, after an interrupt, those that wait for room."""
+        for ref, number in list(self.refs.items()):
+            found = self.tries[number]
+            if found.began is None:
+                if self.ledger.deadline is not None:
+                    self.ray.cancel(ref)
+                    del self.refs[ref]
+            elif time.monotonic() - found.began > self.timeout and not found.late:
+                found.late = True
+                self.ray.cancel(ref, force=True)
+
+    def _answer(self, ref: Any, found: _Try) -> int | str:
+        try:
+            answer: int | str = self.ray.get(ref)
+            return answer
+        except self.ray.exceptions.RayError as error:
+            if found.late:
+                return LATE
+            words = (line.strip() for line in str(error).splitlines() if line.strip())
+            return f"{type(error).__name__}: {next(words, 'no reason given')}"
+
+
+@contextlib.contextmanager
+def _connected(workers: str, num_cpus: float) -> Iterator[ModuleType]:
+    """Ray, connected; a local Ray ends with the block."""
+    try:
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change to come
+        import ray
+    except ImportError as error:
+        raise InputError("executor=ray needs Ray: pip install 'arc-lr[ray]'") from error
+    address = os.environ.get("RAY_ADDRESS", "local")
+    size: dict[str, Any] = {}
+    if address == "local":
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        size = {"include_dashboard": False, "object_store_memory": 100_000_000}
+        if workers != "auto":
+            size["num_cpus"] = max(1, math.ceil(int(workers) * num_cpus))
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **size)
+    except ConnectionError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no Ray cluster at RAY_ADDRESS={address}: {reason}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
