@@ -21,8 +21,6 @@ from tasks.errors import InputError
 
 Tick = Callable[[], None]
 TICK = "tick"
-START = "spawn"
-"""How workers start. A fork would copy torch's threads and the pipes of the other workers."""
 LATE = "it took longer than its time-out"
 
 
@@ -67,7 +65,8 @@ def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
             _send(worker, queue)
     while queue and len(pool) < workers:
         ours, theirs = mp.Pipe()
-        process = mp.get_context(START).Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+        # spawn: a fork would copy torch's threads and the pipes of the other workers
+        process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
         with _OneThread(), _interrupts_held():
             process.start()
         theirs.close()

@@ -4,6 +4,7 @@ Run by test_failures.py as a process of its own: it has torch imported and no th
 generators and their workers can be forked from it. Everything else is as a user has it.
 """
 
+import contextlib
 import json
 import multiprocessing as mp
 import os
@@ -12,13 +13,26 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 from data_gen import generate, schema, store
 from data_gen.generate import GenerateConfig
 from tasks import cli, processes, registry
 
-FORK = mp.get_context("fork")
+
+def fork_workers() -> None:
+    """Let workers be forked instead of spawned, with only their own end of their own pipe."""
+    ours: list[Connection] = []
+
+    def pipe() -> tuple[Connection, Connection]:
+        pair = mp.Pipe()
+        ours.append(pair[0])
+        return pair
+
+    os.register_at_fork(after_in_child=lambda: [end.close() for end in ours])
+    processes.mp = SimpleNamespace(Pipe=pipe, get_context=lambda _: mp.get_context("fork"))
 
 
 def start(*overrides: str, errors: Path | None = None) -> int:
@@ -42,10 +56,8 @@ def children(pid: int) -> list[int]:
 def kill(pids: list[int]) -> None:
     """SIGKILL; one that is gone already is none the worse."""
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def code(pid: int) -> int:
@@ -61,19 +73,20 @@ def parts(out: Path) -> dict[str, int]:
 
 
 def kills(out: Path, *overrides: str) -> dict[str, object]:
-    """Twenty kills of a worker, of the parent, of both; then an undisturbed call to the end."""
+    """Twenty kills of a worker, of the parent, of both, zero to three trials apart; then a calm call."""
     rng = random.Random(0)
     victims = ["worker", "parent", "both"] * 6 + ["worker", "both"]
     rng.shuffle(victims)
     parent, killed, made = 0, [], {}
     for victim in victims:
         parent = parent or start(f"out={out}", *overrides)
-        while not (workers := children(parent)):
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.2))
-        workers = children(parent) or workers
+        goal = len(made) + rng.randrange(3)
+        while len(list(out.rglob("part-*"))) < goal or not children(parent):
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        workers = children(parent)
         if victim != "parent":
-            kill(workers if victim == "both" else [rng.choice(workers)])
+            kill(workers if victim == "both" else workers[:1])
         if victim != "worker":
             kill([parent])
             code(parent)
@@ -138,7 +151,7 @@ SCENES: dict[str, Callable[..., dict[str, object]]] = {
 }
 
 if __name__ == "__main__":
-    processes.START = "fork"
+    fork_workers()
     scene, place, *asked = sys.argv[1:]
     for pair in asked:  # what the children need is imported before they are forked
         if pair.startswith("task="):

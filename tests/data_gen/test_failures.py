@@ -15,7 +15,7 @@ from data_gen.status import StatusConfig
 from tasks import cli
 from tests.data_gen.test_generate import ROOT, SMALL, config, contents, run_units
 
-MANY = [*SMALL, "runs=60", "cycles=4", "workers=2"]
+MANY = [*SMALL, "runs=60", "workers=2"]
 FEW = [*SMALL, "runs=6", "workers=2"]
 
 
@@ -23,7 +23,9 @@ def play(scene: str, out: Path, *overrides: str) -> dict:
     """What a scene of nursery.py reports."""
     command = [sys.executable, "-W", "error", "-m", "tests.data_gen.nursery", scene, str(out), *overrides]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
