@@ -154,8 +154,17 @@ def read(path: str, expected: pa.Schema, columns: Sequence[str] | None = None) -
             _check_schema(path, file.schema_arrow, expected)
             return file.read(columns, use_threads=False)  # parts are small: threads of their own only cost
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path}: {reason}; delete it and run the stage again") from error
+        raise _damaged(path, error) from error
+
+
+def count_rows(path: str) -> int:
+    """Rows of one part, from its footer; InputError where it is damaged."""
+    filesystem_, inner = filesystem(path)
+    try:
+        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
+            return int(file.metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def stream(paths: Sequence[str], expected: pa.Schema) -> Iterator[tuple[str, pa.Table | InputError]]:
@@ -193,6 +202,10 @@ def check_writable(root: str) -> None:
     probe = f"{root.rstrip('/')}/writable-{uuid.uuid4().hex}.tmp"
     write(probe, pa.table({"probe": [0]}))
     delete(probe)
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    return InputError(f"cannot read {path}: {str(error).splitlines()[0]}; delete it and run the stage again")
 
 
 def _check_schema(path: str, found: pa.Schema, expected: pa.Schema) -> None:

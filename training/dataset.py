@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from arc.actions import Action
-from arc.features import MAX_PERIODS, Period, featurise
+from arc.features import LENGTH, MAX_PERIODS, Period, featurise
 from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks.errors import InputError
 from tasks.seeding import derive
+
+IN_MEMORY = 1 << 30
+"""Bytes of windows (3,600 each) from which on they lie in a mapped file."""
 
 
 @dataclass(frozen=True)
@@ -42,46 +48,79 @@ class Samples:
         return len(self.labels)
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> Samples:
-        """The samples where ``chosen`` is true."""
-        mask = torch.from_numpy(chosen)
-        return Samples(self.windows[mask], self.labels[mask], self.runs[chosen], self.tasks[chosen])
+        """The samples where ``chosen`` is true; many of them lie in a file of their own, too."""
+        rows = torch.from_numpy(np.flatnonzero(chosen))
+        windows = torch.index_select(self.windows, 0, rows, out=allocate(len(rows)))
+        return Samples(windows, self.labels[rows], self.runs[chosen], self.tasks[chosen])
 
     def fingerprint(self) -> str:
         """A short hash of windows and labels."""
-        digest = hashlib.sha256(self.windows.numpy().tobytes() + self.labels.numpy().tobytes())
+        digest = hashlib.sha256(self.windows.numpy().data)
+        digest.update(self.labels.numpy().data)
         return digest.hexdigest()[:12]
 
 
+def allocate(count: int) -> Tensor:
+    """Room for ``count`` windows: in memory, or beyond :data:`IN_MEMORY` bytes in a mapped file.
+
+    The system keeps of a mapped file what it has memory for. The file lies in the directory for
+    temporary files (``$TMPDIR``) without a name, so it is gone with the process, however that ends.
+
+    Raises:
+        InputError: no room for it there.
+    """
+    size = count * LENGTH * 3
+    if 4 * size <= IN_MEMORY:
+        return torch.empty(count, LENGTH, 3)
+    try:
+        with tempfile.NamedTemporaryFile(prefix="arc-windows-") as file:
+            os.posix_fallocate(file.fileno(), 0, 4 * size)  # a hole would be a crash once the disk is full
+            return torch.from_file(file.name, shared=True, size=size).view(count, LENGTH, 3)
+    except OSError as error:
+        raise InputError(
+            f"cannot keep {4 * size / 1e9:.1f} GB of windows in {tempfile.gettempdir()}: {error}; "
+            "set TMPDIR to a directory with room"
+        ) from error
+
+
 def load(samples: str) -> Samples:
-    """All samples below a directory as windows of up to three periods.
+    """All samples below a directory as windows of up to three periods, read file by file.
 
     Raises:
         InputError: no directory, no samples, or damaged files.
     """
-    windows: list[npt.NDArray[np.float32]] = []
+    paths = store.parts(samples)
+    if not paths:
+        raise InputError(f"no Parquet files below {samples!r}; run the stage before this one")
+    count = sum(store.count_rows(path) for path in paths)
+    if not count:
+        raise InputError(f"no samples below {samples!r}; label some with python -m data_gen.label")
+    windows = allocate(count)
+    filled = windows.numpy()
     labels: list[int] = []
     runs: list[str] = []
     tasks: list[str] = []
-    parts = tqdm(
-        store.read_all(samples, SAMPLE), desc="samples", unit=" parts", disable=not sys.stderr.isatty()
-    )
-    for _, table in parts:
-        ordered = table.sort_by([("run_id", "ascending"), ("cycle", "ascending")]).to_pylist()
-        for run_id, rows in groupby(ordered, key=lambda row: row["run_id"]):
-            for window, row in _windows(list(rows)):
-                windows.append(window)
-                labels.append(Action[row["label"].upper()])
-                runs.append(run_id)
-                tasks.append(row["task"])
-    if not windows:
-        raise InputError(f"no samples below {samples!r}; label some with python -m data_gen.label")
-    return Samples(torch.from_numpy(np.stack(windows)), torch.tensor(labels), np.array(runs), np.array(tasks))
+    for path in tqdm(paths, desc="samples", unit=" parts", disable=not sys.stderr.isatty()):
+        ordered = store.read(path, SAMPLE).sort_by([("run_id", "ascending"), ("cycle", "ascending")])
+        for row, window in enumerate(_windows(ordered), len(labels)):
+            filled[row] = window
+        labels += [Action[label.upper()] for label in ordered["label"].to_pylist()]
+        runs += ordered["run_id"].to_pylist()
+        tasks += ordered["task"].to_pylist()
+    return Samples(windows, torch.tensor(labels), np.array(runs), np.array(tasks))
 
 
-def _windows(rows: list[dict[str, Any]]) -> list[tuple[npt.NDArray[np.float32], dict[str, Any]]]:
-    """Each row of a run with the window that ends with it."""
-    periods = [Period(train_loss=r["train_loss"], val_loss=r["val_loss"], lr=r["lr"]) for r in rows]
-    return [(featurise(periods[max(0, i + 1 - MAX_PERIODS) : i + 1]), row) for i, row in enumerate(rows)]
+def _windows(ordered: pa.Table) -> Iterator[npt.NDArray[np.float32]]:
+    """For each row, the window that ends with it: its period and up to two before it of its run."""
+    columns = [ordered[name].combine_chunks() for name in ("train_loss", "val_loss")]
+    run_ids, lrs = ordered["run_id"].to_pylist(), ordered["lr"].to_pylist()
+    history: deque[Period] = deque(maxlen=MAX_PERIODS)
+    for i, (run_id, lr) in enumerate(zip(run_ids, lrs, strict=True)):
+        if i == 0 or run_id != run_ids[i - 1]:
+            history.clear()
+        train_loss, val_loss = (column[i].values.to_numpy() for column in columns)
+        history.append(Period(train_loss=train_loss, val_loss=val_loss, lr=lr))
+        yield featurise(list(history))
 
 
 def split(samples: Samples, holdout: float, seed: int) -> tuple[Samples, Samples]:

@@ -1,6 +1,7 @@
 """Samples to candidates: windows, the split, the loss, the metrics, and the stage."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +88,25 @@ def test_split_keeps_runs_whole_and_tasks_balanced(tmp_path):
     for task in ("a", "b"):
         assert len(set(held.runs[held.tasks == task])) == 3
     assert set(dataset.split(loaded, 0.15, seed=1)[1].runs) != set(held.runs)
+
+
+def test_windows_in_a_mapped_file_are_the_same_samples(tmp_path, monkeypatch):
+    place = write(tmp_path, many())
+    plain = dataset.load(place)
+    monkeypatch.setattr(dataset, "IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mapped = dataset.load(place)
+    maps = Path("/proc/self/maps").read_text()
+    assert f"{tmp_path}/arc-windows-" in maps  # on disk
+    assert not list(tmp_path.glob("arc-windows-*"))  # without a name: nothing to clean up
+    assert mapped.fingerprint() == plain.fingerprint()
+    for one, other in zip(dataset.split(mapped, 0.2, 0), dataset.split(plain, 0.2, 0), strict=True):
+        assert torch.equal(one.windows, other.windows)
+        assert torch.equal(one.labels, other.labels)
+        assert one.runs.tolist() == other.runs.tolist()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="set TMPDIR"):
+        dataset.load(place)
 
 
 def test_split_needs_something_to_hold_out(tmp_path):
