@@ -82,7 +82,7 @@ def kills(out: Path, *overrides: str) -> dict[str, object]:
         parent = parent or start(f"out={out}", *overrides)
         goal = len(made) + rng.randrange(3)
         while len(list(out.rglob("part-*"))) < goal or not children(parent):
-            time.sleep(0.002)
+            time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.05))
         workers = children(parent)
         if victim != "parent":

@@ -15,7 +15,7 @@ from data_gen.status import StatusConfig
 from tasks import cli
 from tests.data_gen.test_generate import ROOT, SMALL, config, contents, run_units
 
-MANY = [*SMALL, "runs=60", "workers=2"]
+MANY = [*SMALL, "runs=45", "workers=2"]
 FEW = [*SMALL, "runs=6", "workers=2"]
 
 
@@ -34,7 +34,7 @@ def test_twenty_kills_of_workers_parents_and_both_lose_and_repeat_nothing(tmp_pa
     run_units(tmp_path / "calm", *MANY)
     found = play("kills", tmp_path / "killed", *MANY)
     assert len(found["killed"]) == 20
-    assert 5 < found["before"] < 60, "the kills fell into the work"
+    assert 5 < found["before"] < 45, "the kills fell into the work"
     assert found["code"] == 0
     assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
 
@@ -51,10 +51,10 @@ def test_an_interrupt_finishes_what_it_can_and_says_how_to_go_on(tmp_path):
     assert found["code"] == 130
     assert found["seconds"] < 20
     assert found["said"][-3] == "interrupted: finishing for 5 s"
-    assert found["said"][-2] == f"{found['there']} of 60 trials done, {60 - found['there']} left"
+    assert found["said"][-2] == f"{found['there']} of 45 trials done, {45 - found['there']} left"
     assert f"goes on from here: python -m data_gen out={tmp_path}/set" in found["said"][-1]
     assert found["again"] == 0
-    assert len(contents(tmp_path / "set")) == 60
+    assert len(contents(tmp_path / "set")) == 45
 
 
 def test_a_full_disk_is_said_before_the_work_and_loses_nothing(tmp_path, monkeypatch):
@@ -102,8 +102,7 @@ def test_a_part_that_another_generator_has_made_is_not_made_again(tmp_path):
     assert [unit.run() for unit in units] == [0]
 
 
-@pytest.mark.parametrize(("lr", "rows", "samples"), [("1e30", 1, 0), ("3e18", 1, 1)])
-def test_rows_of_trials_that_diverge_are_usable(tmp_path, lr, rows, samples):
-    run_units(tmp_path, "runs=1", "optimizers=[sgd]", f"lr_range=[{lr},{lr}]")
+def test_a_trial_that_diverges_in_its_first_epoch_is_whole_and_no_sample(tmp_path):
+    run_units(tmp_path, "runs=1", "optimizers=[sgd]", "lr_range=[1e30,1e30]")
     ((_, table),) = store.read_all(str(tmp_path), schema.TRIAL)
-    assert (len(table), len(samples_of(table))) == (rows, samples)
+    assert (len(table), len(samples_of(table))) == (1, 0)

@@ -9,6 +9,7 @@ import pytest
 from arc.actions import Action
 from data_gen import schema, store
 from data_gen.generate import load
+from data_gen.samples import samples_of
 from data_gen.trial import Trial, rows
 from tasks.base import Source
 from tests.conftest import TINY
@@ -110,6 +111,8 @@ def test_branches_that_all_diverge_end_the_run(monkeypatch):
     for action in Action:
         assert math.isnan(found[0][f"{action.label}_val_loss"][-1])
     assert found[0]["chosen"] is None
+    (sample,) = samples_of(store.trial_table([found[0] | {"seconds": 0.0}], {})).to_pylist()
+    assert (sample["label"], sample["reason"]) == ("lower", "last")
 
 
 def test_a_diverged_branch_is_not_chosen(monkeypatch):
