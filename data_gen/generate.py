@@ -36,10 +36,10 @@ class GenerateConfig:
     data_dir: Any
     settings: Any
     device: str
+    workers: str
     executor: str
     num_cpus: float
     num_gpus: float
-    workers: str
     timeout: float
     shard: str | None
     force: bool
