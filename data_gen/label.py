@@ -31,6 +31,11 @@ class LabelConfig:
             raise InputError(f"got correction={self.correction}, need rerun or none")
 
 
+COLUMNS = [
+    name for name in schema.TRIAL.names if name not in ("scale", "data", "seed", "val_metric", "seconds")
+]
+"""What a label needs of a trial."""
+
 Counts = dict[str, dict[str, Counter[str]]]
 """Per task, ``raw`` and ``label``, the number of samples of each action."""
 
@@ -82,7 +87,7 @@ def counts_table(counts: Counts) -> str:
 def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
     """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs."""
     tables: list[pa.Table] = []
-    for number, (_, table) in enumerate(store.stream(paths, schema.TRIAL), 1):
+    for number, (_, table) in enumerate(store.stream(paths, schema.TRIAL, COLUMNS), 1):
         if isinstance(table, InputError):
             raise table
         tables.append(table)

@@ -167,7 +167,9 @@ def count_rows(path: str) -> int:
         raise _damaged(path, error) from error
 
 
-def stream(paths: Sequence[str], expected: pa.Schema) -> Iterator[tuple[str, pa.Table | InputError]]:
+def stream(
+    paths: Sequence[str], expected: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[tuple[str, pa.Table | InputError]]:
     """Each part as :func:`read` returns it, or the error that it raises, in the order of ``paths``.
 
     Two threads for each core read ahead of the caller by up to two batches of :data:`BATCH` parts.
@@ -175,7 +177,7 @@ def stream(paths: Sequence[str], expected: pa.Schema) -> Iterator[tuple[str, pa.
 
     def attempt(path: str) -> tuple[str, pa.Table | InputError]:
         try:
-            return path, read(path, expected)
+            return path, read(path, expected, columns)
         except InputError as error:
             return path, error
 
