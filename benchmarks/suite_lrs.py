@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +72,13 @@ def _metric(run: TaskRun, split: str) -> float:
 
 
 def lines(
-    name: str, optimizer: str, *, schedule: str, epochs: int, seeds: int, lrs: Sequence[float] = ()
+    name: str, optimizer: str, *, schedule: str, epochs: int, seeds: int, around: float | None
 ) -> list[str]:
-    """The Markdown rows of one task: one per LR, then the best."""
+    """The Markdown rows of one task, one per LR: of its whole range, or 1.5 decades around an LR."""
     task = registry.get(name)
     data = task.load(Source())
-    grid = lrs or half_decades(*task.lr_range[optimizer])
+    decades = 10**1.5
+    grid = half_decades(*((around / decades, around * decades) if around else task.lr_range[optimizer]))
     results = [tried(task, data, optimizer, lr, schedule=schedule, epochs=epochs, seeds=seeds) for lr in grid]
     best = max(results, key=lambda r: r.val)
     return [
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("suite", type=Path, help="YAML file with horizon and tasks")
     parser.add_argument("--tasks", nargs="*", help="only these")
     parser.add_argument("--schedule", default="cosine", choices=["cosine", "constant"])
+    parser.add_argument("--around", action="store_true", help="only 1.5 decades around the file's best_lr")
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     suite: Any = OmegaConf.to_container(OmegaConf.load(arguments.suite))
@@ -103,7 +104,8 @@ def main() -> None:
         if arguments.tasks and name not in arguments.tasks:
             continue
         options = {"schedule": arguments.schedule, "epochs": suite["horizon"], "seeds": arguments.seeds}
-        print("\n".join(lines(name, entry["optimizer"], **options)), flush=True)
+        around = entry["best_lr"] if arguments.around else None
+        print("\n".join(lines(name, entry["optimizer"], around=around, **options)), flush=True)
 
 
 if __name__ == "__main__":

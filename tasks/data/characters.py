@@ -15,7 +15,7 @@ from tasks.data.cache import cached
 from tasks.data.glyphs import FONTS, drawing
 from tasks.seeding import derive
 
-_VERSION = 1
+_VERSION = 2
 _HELD_OUT = {
     "val": ("DejaVuSans-Oblique", "STIXGeneralItalic"),
     "test": ("DejaVuSerif-Bold", "STIXGeneralBol"),

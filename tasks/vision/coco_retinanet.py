@@ -85,7 +85,7 @@ class CocoRetinaNet(Task):
     scales: ClassVar = {
         "mini": {
             "scenes": objects.Scenes(
-                train=96, held_out=256, size=20, classes=3, objects=3, tint=0.7, noise=0.04
+                train=128, held_out=256, size=20, classes=3, objects=3, tint=0.9, noise=0.02
             ),
             "size": 20,
             "max_objects": 3,

@@ -51,7 +51,7 @@ class GlyphMixer(Task):
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, channels, size, size) and ``label`` int64 (n,)."""
         if source.kind == "embedded":
-            return characters("capitals", examples=self.examples, size=self.size, clutter=0.3, noise=0.03)
+            return characters("capitals", examples=self.examples, size=self.size, clutter=0.2, noise=0.03)
         limit = self.examples if self.limited else None
         return labelled_images.load(source, hub.CIFAR10, size=self.size, classes=self.classes, limit=limit)
 
@@ -84,17 +84,17 @@ class GlyphMixer(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (640, 390, 780),
+            "examples": (780, 312, 780),
             "limited": True,
             "size": 12,
             "channels": 1,
             "classes": 26,
-            "patch": 3,
-            "width": 24,
+            "patch": 4,
+            "width": 32,
             "layers": 2,
-            "hidden": (16, 48),
+            "hidden": (16, 64),
             "padding": 1,
-            "batch_size": 40,
+            "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },
