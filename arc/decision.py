@@ -54,5 +54,5 @@ class Decision:
                 epoch=int(values["epoch"]),
                 reason=str(values["reason"]),
             )
-        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(f"got {dict(values)!r:.120}, need what as_dict() makes: {error!r}") from error

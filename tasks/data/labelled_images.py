@@ -30,8 +30,11 @@ def load(
     size: int,
     classes: int,
     limit: tuple[int, int, int] | None = None,
+    channels: int = 3,
 ) -> Splits:
-    """Images resized to ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,).
+    """Images resized to ``size`` x ``size`` pixels.
+
+    ``image`` is uint8 (n, channels, size, size), ``label`` int64 (n,).
 
     The published test images (validation images where there are no test images) are the test split.
     Every tenth training image is for validation, unless both are published.
@@ -42,6 +45,7 @@ def load(
         size: height and width in pixels; other images are resized bilinearly.
         classes: labels are below it (TaskError otherwise).
         limit: most training, validation and test images, drawn at random; None takes all.
+        channels: 3, or 1 for grey images.
     """
     listed = _from_hub(repository) if source.kind == "hub" else find(Path(source.path or ""))
     train, test = listed.get("train"), listed.get("test")
@@ -62,7 +66,7 @@ def load(
     limits = limit or (None, None, None)
     return Splits(
         *(
-            _stack(listing, _drawn(rows, most), size, classes, name)
+            _stack(listing, _drawn(rows, most), (channels, size, size), classes, name)
             for (listing, rows), most, name in zip(chosen, limits, Splits._fields, strict=True)
         )
     )
@@ -75,7 +79,9 @@ def _drawn(rows: Sequence[int], most: int | None) -> list[int]:
     return [rows[i] for i in sorted(torch.randperm(len(rows), generator=generator)[:most].tolist())]
 
 
-def _stack(listing: Listing, rows: Sequence[int], size: int, classes: int, name: str) -> Batch:
+def _stack(
+    listing: Listing, rows: Sequence[int], shape: tuple[int, int, int], classes: int, name: str
+) -> Batch:
     if not rows:
         raise TaskError(f"no images for {name}, need at least ten training images and one test image")
     labels = torch.tensor([listing.labels[i] for i in rows])
@@ -83,10 +89,11 @@ def _stack(listing: Listing, rows: Sequence[int], size: int, classes: int, name:
     if low < 0 or high >= classes:
         remedy = f"; say settings={{classes: {high + 1}}}" if low >= 0 else ""
         raise TaskError(f"got labels from {low} to {high}, but the task has classes={classes}{remedy}")
-    images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
+    images = torch.empty(len(rows), *shape, dtype=torch.uint8)
+    mode = "RGB" if shape[0] == 3 else "L"
 
     def decoded(row: int) -> Tensor:
-        return pixels(listing.image(row), size=size, mode="RGB")
+        return pixels(listing.image(row), size=shape[-1], mode=mode)
 
     with ThreadPoolExecutor() as pool:
         progress = tqdm(

@@ -51,7 +51,14 @@ class DevTanhMLP(Task):
         if source.kind == "embedded":
             return characters("digits", examples=self.examples, size=self.size, clutter=0.4, noise=0.1)
         limit = self.examples if self.limited else None
-        return labelled_images.load(source, hub.SVHN, size=self.size, classes=self.classes, limit=limit)
+        return labelled_images.load(
+            source,
+            hub.SVHN,
+            size=self.size,
+            classes=self.classes,
+            limit=limit,
+            channels=self.inputs // self.size**2,
+        )
 
     def build(self) -> nn.Module:
         """The MLP."""

@@ -47,7 +47,9 @@ class DevGlyphCNN(Task):
         if source.kind == "embedded":
             return characters("cyrillic", examples=self.examples, size=self.size, clutter=0.4, noise=0.05)
         limit = self.examples if self.limited else None
-        return labelled_images.load(source, hub.SVHN, size=self.size, classes=self.classes, limit=limit)
+        return labelled_images.load(
+            source, hub.SVHN, size=self.size, classes=self.classes, limit=limit, channels=self.channels
+        )
 
     def build(self) -> nn.Module:
         """The CNN."""

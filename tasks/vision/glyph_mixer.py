@@ -53,7 +53,9 @@ class GlyphMixer(Task):
         if source.kind == "embedded":
             return characters("capitals", examples=self.examples, size=self.size, clutter=0.2, noise=0.03)
         limit = self.examples if self.limited else None
-        return labelled_images.load(source, hub.CIFAR10, size=self.size, classes=self.classes, limit=limit)
+        return labelled_images.load(
+            source, hub.CIFAR10, size=self.size, classes=self.classes, limit=limit, channels=self.channels
+        )
 
     def build(self) -> nn.Module:
         """The Mixer."""

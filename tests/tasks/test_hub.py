@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 from PIL import Image
 
@@ -48,7 +49,13 @@ def asked(monkeypatch):
     stub = types.ModuleType("datasets")
     stub.load_dataset = load_dataset
     monkeypatch.setitem(sys.modules, "datasets", stub)
+    for fetcher in (name for name in dir(sklearn.datasets) if name.startswith("fetch_")):
+        monkeypatch.setattr(sklearn.datasets, fetcher, _unreachable)
     return calls
+
+
+def _unreachable(**_: object) -> None:
+    raise ConnectionError("no network")
 
 
 @pytest.mark.parametrize("name", registry.names())
