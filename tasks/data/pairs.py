@@ -16,6 +16,21 @@ Alphabets = Mapping[str, Mapping[str, Tensor]]
 """Alphabet to character to drawings, each (drawings, size, size) uint8 with ink 255 on 0."""
 
 
+_WARPS = {
+    "turn": (-10.0, 10.0, 0.0),
+    "shear_x": (-0.3, 0.3, 0.0),
+    "shear_y": (-0.3, 0.3, 0.0),
+    "scale_x": (0.8, 1.2, 1.0),
+    "scale_y": (0.8, 1.2, 1.0),
+    "shift_x": (-2.0, 2.0, 0.0),
+    "shift_y": (-2.0, 2.0, 0.0),
+}
+"""Lowest and highest amount, and the one that changes nothing; degrees, and pixels of 105."""
+_LOW = torch.tensor([low for low, _, _ in _WARPS.values()])[:, None]
+_RANGE = torch.tensor([high - low for low, high, _ in _WARPS.values()])[:, None]
+_NONE = torch.tensor([nothing for _, _, nothing in _WARPS.values()])[:, None]
+
+
 def draw(alphabets: Alphabets, count: int, *, seed: int) -> Batch:
     """``count`` pairs, alternately of the same character and of two characters of one alphabet.
 
@@ -57,16 +72,10 @@ def warped(images: Tensor, generator: torch.Generator) -> Tensor:
     applied with probability one half, as by Koch et al., 2015, section 3.3.
     """
     count = len(images)
-
-    def uniform(low: float, high: float, otherwise: float = 0.0) -> Tensor:
-        """A random amount for half of the images."""
-        amount = low + (high - low) * torch.rand(count, generator=generator)
-        return torch.where(torch.rand(count, generator=generator) < 0.5, amount, otherwise)
-
-    turn = uniform(-10, 10).deg2rad()
-    shear_x, shear_y = uniform(-0.3, 0.3), uniform(-0.3, 0.3)
-    scale_x, scale_y = uniform(0.8, 1.2, 1.0), uniform(0.8, 1.2, 1.0)
-    shift_x, shift_y = uniform(-2, 2) * 2 / 105, uniform(-2, 2) * 2 / 105
+    draws = torch.rand(len(_WARPS), 2, count, generator=generator)
+    amounts = torch.where(draws[:, 1] < 0.5, _LOW + _RANGE * draws[:, 0], _NONE)
+    turn, shear_x, shear_y, scale_x, scale_y = (*amounts[:1].deg2rad(), *amounts[1:5])
+    shift_x, shift_y = amounts[5:] * 2 / 105
     cos, sin = turn.cos(), turn.sin()
     rows = (cos * scale_x, shear_x - sin, shift_x, sin + shear_y, cos * scale_y, shift_y)
     theta = torch.stack(rows, dim=1).view(count, 2, 3).to(images.device)
