@@ -64,14 +64,14 @@ class ClustersMLP(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (1024, 512, 1024),
+            "examples": (2048, 512, 1024),
             "columns": 20,
             "classes": 8,
             "spread": 1.2,
             "hidden": 64,
             "layers": 2,
-            "dropout": 0.1,
-            "batch_size": 32,
+            "dropout": 0.3,
+            "batch_size": 64,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },
