@@ -59,10 +59,10 @@ class FriedmanMLP(Task):
         "mini": {
             "examples": (1024, 512, 1024),
             "columns": 10,
-            "noise": 0.5,
+            "noise": 0.1,
             "hidden": 48,
             "layers": 3,
-            "batch_size": 32,
+            "batch_size": 64,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-4, 1e1), "momentum": (1e-5, 1e0)},
         },
