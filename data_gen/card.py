@@ -25,7 +25,7 @@ Made by
 
 on {hardware}. Labels are counted before correction (raw)
 and after it (Dong et al., 2021, section 3.3); a row is diverged when its trunk or a branch is. Seconds
-are wall time of one process with one torch thread.
+are wall time of one process with one torch thread, with whatever else the machine did meanwhile.
 
 | task | runs | rows | raw raise | keep | lower | corrected raise | keep | lower | diverged | seconds |
 |---|---|---|---|---|---|---|---|---|---|---|
