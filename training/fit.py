@@ -93,9 +93,7 @@ def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, 
     network.eval()
     with torch.inference_mode():
         logits = _logits(network, held.windows, device)
-        blank = held.windows.clone()
-        blank[:, :, 1] = 0
-        without = _logits(network, blank, device)
+        without = _logits(network, held.windows, device, seen=0.0)
     loss = float(hybrid_loss(logits, held.labels))
     labels = held.labels.numpy()
     accuracy = float((without.argmax(1).numpy() == labels).mean())
@@ -108,6 +106,8 @@ def _forward(device: str) -> Callable[[Network, Tensor], Tensor]:
     return fast.logits if device == "cpu" else Network.__call__
 
 
-def _logits(network: Network, windows: Tensor, device: str) -> Tensor:
-    forward = _forward(device)
-    return torch.cat([forward(network, part.to(device)).cpu() for part in windows.split(EVALUATION_BATCH)])
+def _logits(network: Network, windows: Tensor, device: str, *, seen: float = 1.0) -> Tensor:
+    """Logits of all windows, batch by batch; ``seen`` multiplies their validation channel."""
+    forward, weight = _forward(device), torch.tensor([1.0, seen, 1.0], device=device)
+    parts = (part.to(device) * weight for part in windows.split(EVALUATION_BATCH))
+    return torch.cat([forward(network, part).cpu() for part in parts])

@@ -104,6 +104,8 @@ def test_windows_in_a_mapped_file_are_the_same_samples(tmp_path, monkeypatch):
         assert torch.equal(one.windows, other.windows)
         assert torch.equal(one.labels, other.labels)
         assert one.runs.tolist() == other.runs.tolist()
+    fitted = [fit(*dataset.split(s, 0.2, 0), config(tmp_path, epochs=1), seed=0) for s in (mapped, plain)]
+    assert fitted[0][1] == fitted[1][1], "training on them is the same training"
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(ValueError, match="set TMPDIR"):
         dataset.load(place)
