@@ -215,7 +215,7 @@ def main() -> int:
     """Measure, merge with earlier results, print, and tell by the exit code whether the bounds hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tasks", default=",".join(registry.names("zoo")), help="names, default: the zoo")
-    parser.add_argument("--cycles", type=int, default=3, help="of each trial")
+    parser.add_argument("--cycles", type=int, default=5, help="of each trial")
     parser.add_argument("--period", type=int, default=2, help="epochs")
     parser.add_argument("--results", type=Path, help="JSON file of results, read and written")
     options = parser.parse_args()
