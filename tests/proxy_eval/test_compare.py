@@ -17,6 +17,7 @@ import pytest
 
 import arc
 from arc import weights
+from arc.actions import Action
 from proxy_eval import asked, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
@@ -193,12 +194,20 @@ def test_the_rules_of_the_controller_decide_its_runs_and_words_do_not(
     assert code() != controllers.code_digest()
 
 
+def save_answering(action: Action, place: Path) -> None:
+    """A controller that always gives the same answer."""
+    network = arc.Network()
+    network.dense[2].bias.data[:] = 0
+    network.dense[2].bias.data[action] = 99
+    weights.save(network, place, {}, action.label)
+
+
 @pytest.mark.usefixtures("in_process")
 def test_stage_makes_what_is_missing_and_the_random_control_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "runs"
-    shutil.copytree(weights.PRETRAINED, tmp_path / "c")
+    save_answering(Action.LOWER, tmp_path / "c")
     chosen = [f"controller={tmp_path}/c", "methods=[constant,arc,arc_random,prodigy]"]
     assert stage(out, *chosen) == 0
     assert "10 runs asked for, 0 there, 10 to run" in (said := capsys.readouterr().err)
@@ -212,10 +221,7 @@ def test_stage_makes_what_is_missing_and_the_random_control_last(
     assert options["frequencies"][2] == pytest.approx((moves == "lower").mean(), abs=0.02)
 
     # another controller: its own runs again, and the control's where the frequencies differ
-    network = arc.Network()
-    network.dense[2].bias.data[:] = 0
-    network.dense[2].bias.data[0] = 99  # always raise
-    weights.save(network, tmp_path / "c", {}, "another")
+    save_answering(Action.RAISE, tmp_path / "c")
     assert stage(out, *chosen) == 0
     said = capsys.readouterr().err
     assert "10 runs asked for, 7 there, 3 to run" in said and "3 runs asked for, 0 there, 3 to run" in said
