@@ -99,13 +99,13 @@ class Decider:
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)
         decision = self._apply(move, probabilities, reason)
         self._policy.applied(decision.multiplier if self._steering.in_control else 1.0)
-        if decision.multiplier > 1:
+        if decision.multiplier > 1 and self._settings.policy.undo:
             self._recovery.raised(report)
         return decision
 
     def _take_back(self) -> Decision:
         self.history.drop_period()
-        note = "training and validation loss got worse after a raise, went back to the state before it"
+        note = "all losses got worse after a raise, went back to the state before it"
         move = self._policy.taken_back(note)
         if self._settings.anneals(self.epoch):
             move = move._replace(multiplier=move.multiplier * self._settings.anneal_factor(self.epoch))

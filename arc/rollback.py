@@ -68,7 +68,8 @@ class Snapshots:
 
     def distance(self, name: str) -> float:
         """Norm of the parameters' change since the copy, relative to their norm in the copy."""
-        before = self._read(name)["model"]
+        # only read here, so the copy in memory needs no copy of its own
+        before = (self._kept[name] if self._directory is None else self._read(name))["model"]
         moved = total = 0.0
         with torch.no_grad():
             for key, parameter in self._model.named_parameters():

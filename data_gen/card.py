@@ -50,7 +50,9 @@ def write(out: str, command: str) -> None:
     for name, counter in axes.items():
         shares = ", ".join(f"{k} {v / whole.rows:.0%}" for k, v in sorted(counter.items(), key=_by_number))
         text += f"\n\nRows by {name}: {shares}."
-    Path(out, "README.md").write_text(text + "\n", "utf-8")
+    partial = Path(out, ".README.md.partial")
+    partial.write_text(text + "\n", "utf-8")
+    partial.replace(Path(out, "README.md"))
 
 
 def _line(name: str, one: Counts) -> str:

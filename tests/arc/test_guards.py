@@ -273,6 +273,21 @@ def test_where_one_loss_got_better_the_state_stays(
     assert lr_of(sgd) == pytest.approx(lr)  # the validation loss alone takes the LR back
 
 
+def test_without_undo_no_raise_is_on_trial(answering: Answering) -> None:
+    model = _net(1.0)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    policy = arc.Policy(undo=False, acceleration=1)
+    controller = arc.Controller(
+        sgd, network=answering(arc.Action.RAISE), policy=policy, period=1, model=model, rollback=True
+    )
+    epoch(controller, [2.2, 1.8], val_loss=2.0)
+    assert "before" not in controller.state_dict()["decider"]["recovery"]["copies"]
+    nn.init.constant_(model.weight, 50.0)
+    epoch(controller, [2.01], val_loss=2.01)
+    assert model.weight.tolist() == [[50.0] * 4]
+    assert lr_of(sgd) == pytest.approx(0.1 * 1.618**2)
+
+
 def test_an_undone_raise_is_undone_after_a_resume_too(answering: Answering) -> None:
     def controlled(model: nn.Linear) -> tuple[arc.Controller, torch.optim.SGD]:
         sgd = torch.optim.SGD(model.parameters(), lr=0.1)
