@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -34,3 +36,17 @@ class Action(IntEnum):
 
 
 MULTIPLIERS: Final[dict[Action, float]] = {Action.RAISE: 1.618, Action.KEEP: 1.0, Action.LOWER: 0.618}
+
+
+def probable(probabilities: Sequence[float]) -> Action:
+    """The most probable action; of equal ones the first."""
+    return Action(probabilities.index(max(probabilities)))
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
+    """The network's three logits as probabilities of raise, keep, lower."""
+    highest = max(logits)
+    exponents = [math.exp(logit - highest) for logit in logits]
+    total = sum(exponents)
+    raise_, keep, lower = (e / total for e in exponents)
+    return raise_, keep, lower

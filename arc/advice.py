@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arc import numpy_network, weights, words
-from arc.actions import Action
+from arc.actions import probable
 from arc.decision import Decision
 from arc.features import MAX_PERIODS, Period, featurise
 
@@ -57,7 +57,7 @@ def advise(
     ]
     window = featurise(history)
     probabilities = numpy_network.probabilities(weights.load_arrays(path), window)
-    action = max(Action, key=lambda a: probabilities[a])
+    action = probable(probabilities)
     before = float(lrs[-1])
     after = before * action.multiplier
     span = f"{periods} period{'s' if periods > 1 else ''}"

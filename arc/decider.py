@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from arc import lrs, words
-from arc.actions import Action
+from arc.actions import Action, softmax
 from arc.decision import Decision
 from arc.features import featurise
 from arc.guards import LossWatch
@@ -91,8 +91,7 @@ class Decider:
         periods = self.history.end_period(report.losses, report.stride)
         window = featurise(periods)
         with torch.inference_mode():
-            raise_, keep, lower = self._network(torch.from_numpy(window)[None]).softmax(1)[0].tolist()
-        probabilities = (raise_, keep, lower)
+            probabilities = softmax(self._network(torch.from_numpy(window)[None])[0].tolist())
         move = self._policy.decide(probabilities, self.history.last_val_losses())
         calls = self.history.window_calls
         span = f"{calls} epoch{'s' if calls > 1 else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,26 +82,35 @@ def featurise(history: Sequence[Period]) -> Window:
     val_losses = [np.asarray(p.val_loss) for p in history if p.val_loss is not None]
     lr = np.concatenate([np.asarray(p.lr) for p in history])
 
-    window = np.zeros((LENGTH, 3))
+    window = np.zeros((LENGTH, 3), np.float32)
     window[:, 2] = 1.0
     window[-length:, 0] = _z_score(_linear(train_loss, length))
     if val_losses:
         window[-length:, 1] = _nearest(_z_score(np.concatenate(val_losses)), length)
     window[-length:, 2] = _nearest(_relative(lr), length)
-    return window.astype(np.float32)
+    return window
 
 
 Array = npt.NDArray[np.float64]
 
 
 def _nearest(values: Array, length: int) -> Array:
-    return values[np.arange(length) * len(values) // length]
+    return values[_floors(len(values), length)]
 
 
 def _linear(values: Array, length: int) -> Array:
     """Linear interpolation at pixel centres, without antialiasing."""
-    positions = (np.arange(length) + 0.5) * len(values) / length - 0.5
-    return np.interp(positions, np.arange(len(values)), values)  # clips to the ends
+    return np.interp(_centres(len(values), length), np.arange(len(values)), values)  # clips to the ends
+
+
+@functools.lru_cache(maxsize=16)  # the same few lengths come back at every decision
+def _floors(count: int, length: int) -> npt.NDArray[np.int64]:
+    return np.arange(length) * count // length
+
+
+@functools.lru_cache(maxsize=16)
+def _centres(count: int, length: int) -> Array:
+    return (np.arange(length) + 0.5) * count / length - 0.5
 
 
 def _relative(lr: Array) -> Array:
@@ -130,8 +140,9 @@ def _numbers(values: Values, name: str, *, allow_empty: bool = False) -> Array:
     array = np.atleast_1d(array).astype(np.float64)
     if array.ndim != 1:
         raise ValueError(f"got {name} of shape {array.shape}, need a number or one dimension")
-    if not array.size and not allow_empty:
-        raise ValueError(f"got an empty {name}, need at least one value")
-    if not np.isfinite(array).all():
+    if not array.size:
+        if not allow_empty:
+            raise ValueError(f"got an empty {name}, need at least one value")
+    elif not (math.isfinite(array.min()) and math.isfinite(array.max())):  # both pass a NaN on
         raise ValueError(f"got {name} with {array[~np.isfinite(array)][0]}, need finite values")
     return array

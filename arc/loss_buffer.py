@@ -37,11 +37,16 @@ class LossBuffer:
     averaging would not. A full buffer holds 513 to 1,024 losses, so a feature value (a hundredth of a
     period) is taken less than 1/1024 of the period away from its place (half a stride).
 
-    Tensors are copied into a buffer on their device; nothing crosses to the host before it is asked for.
-    The buffer's last slot is the sum of what was not kept: only whether it is finite matters.
+    Tensors on the host become numbers at once. Others are copied into a buffer on their device; nothing
+    crosses to the host before it is asked for. The buffer's last slot is the sum of what was not kept:
+    only whether it is finite matters.
+
+    Args:
+        read_host: False treats the host's tensors like those of a device.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_host: bool = True) -> None:
+        self._read_host = read_host
         self._slots: tuple[Tensor, ...] = ()
         self._device_values: Tensor | None = None
         self.clear()
@@ -63,7 +68,11 @@ class LossBuffer:
     def add(self, loss: Loss) -> None:
         """Take one loss: a number, or a real tensor with one element (TypeError, ValueError)."""
         if isinstance(loss, Tensor):
-            self._add_tensor(loss)
+            if loss.is_cpu and self._read_host:
+                value = loss.item() if loss.dim() == 0 else loss
+                self._add_number(value if type(value) is float else number(value, "loss"))
+            else:
+                self._add_tensor(loss)
         else:
             self._add_number(loss if type(loss) is float else number(loss, "loss"))
 

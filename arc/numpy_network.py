@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from arc.actions import softmax
+
 Vector = npt.NDArray[np.float32]
 
 
@@ -26,9 +28,7 @@ def probabilities(arrays: dict[str, Vector], window: Vector) -> tuple[float, flo
         x = _lstm(x, *weights)
     hidden = np.maximum(arrays["dense.0.weight"] @ x[-1] + arrays["dense.0.bias"], 0)
     logits = arrays["dense.2.weight"] @ hidden + arrays["dense.2.bias"]
-    exponents = np.exp((logits - logits.max()).astype(np.float64))
-    raise_, keep, lower = (exponents / exponents.sum()).tolist()
-    return raise_, keep, lower
+    return softmax(logits.tolist())
 
 
 def _convolution(x: Vector, weight: Vector, bias: Vector) -> Vector:

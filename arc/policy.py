@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from arc.actions import Action
+from arc.actions import Action, probable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class PolicyState:
         return Move(Action.LOWER, multiplier, note)
 
     def _chosen(self, probabilities: Sequence[float]) -> Move:
-        action = Action(max(Action, key=lambda a: probabilities[a]))
+        action = probable(probabilities)
         if probabilities[action] < self.policy.min_confidence:
             action, note = Action.KEEP, f"below min_confidence={self.policy.min_confidence:g}"
         else:

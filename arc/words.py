@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arc.actions import Action
+from arc.actions import Action, probable
 from arc.features import PERIOD_LENGTH, Period, Window
 
 FLAT = 0.5
@@ -30,19 +30,19 @@ def reason(
         note: a rule's words, if one had a say; there is one where the action is not the most probable.
     """
     rows = window[-PERIOD_LENGTH * len(history) :]
-    train = f"training loss {_trend(rows[:, 0])}"
+    third = len(rows) // 3
+    train_change, val_change, _ = ((rows[-third:].sum(0) - rows[:third].sum(0)) / third).tolist()
+    train = f"training loss {_trend(train_change)}"
     if any(period.val_loss is not None for period in history):
-        seen = f"validation loss {_trend(rows[:, 1])} over {span}, {train}"
+        seen = f"validation loss {_trend(val_change)} over {span}, {train}"
     else:
         seen = f"{train} over {span}"
-    first = max(Action, key=lambda a: probabilities[a])
+    first = probable(probabilities)
     choice = f"{first.label}, p={probabilities[first]:.2f}"
     if action is not first:
         return f"{seen}: {action.label} ({note}; the network said {choice})"
     return f"{seen}: {choice}" + (f" ({note})" if note else "")
 
 
-def _trend(scores: Window) -> str:
-    third = len(scores) // 3
-    change = float(scores[-third:].sum() - scores[:third].sum()) / third
+def _trend(change: float) -> str:
     return "falling" if change < -FLAT else "rising" if change > FLAT else "flat"

@@ -22,7 +22,7 @@ from torch import nn
 
 import arc
 from arc import numpy_network, weights
-from arc.loss_buffer import CAPACITY
+from arc.loss_buffer import CAPACITY, Loss, LossBuffer
 from tasks import registry
 from tasks.base import Source
 from tasks.loop import TaskRun
@@ -83,20 +83,23 @@ def decisions(network: arc.Network, path: Path | None) -> list[Cost]:
 
 
 def records(network: arc.Network) -> list[Cost]:
-    """One record, while the buffer fills and once it is full."""
+    """One record, while the buffer fills and once it is full; also as on a device, without its controller."""
     costs = []
+    tensor = torch.tensor(1.0, requires_grad=True) * 2
     for kind, loss, bound in (
         ("float", 1.0, 3.0),
-        ("tensor", torch.tensor(1.0, requires_grad=True) * 2, 10.0),
+        ("tensor", tensor, 10.0),
+        ("device's tensor", tensor, 10.0),
     ):
         for state, before in (("filling", 1), ("full", 5 * CAPACITY)):
-            controller = _controller(network)
+            on_device = kind.startswith("device")
+            record = LossBuffer(read_host=False).add if on_device else _controller(network).record
             for _ in range(before):
-                controller.record(loss)
+                record(loss)
 
-            def many(controller: arc.Controller = controller, loss: float | torch.Tensor = loss) -> None:
+            def many(record: Callable[[Loss], None] = record, loss: float | torch.Tensor = loss) -> None:
                 for _ in range(100):
-                    controller.record(loss)
+                    record(loss)
 
             value = 1e4 * _median_seconds(many, 9)
             costs.append(Cost(name=f"record a {kind}, buffer {state}", value=value, bound=bound, unit="us"))

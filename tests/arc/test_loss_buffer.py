@@ -14,9 +14,9 @@ from arc.loss_buffer import CAPACITY, LossBuffer
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.integers(1, 6 * CAPACITY), st.booleans())
-def test_every_stride_th_loss_is_kept(count: int, as_tensor: bool) -> None:
-    buffer = LossBuffer()
+@given(st.integers(1, 6 * CAPACITY), st.booleans(), st.booleans())
+def test_every_stride_th_loss_is_kept(count: int, as_tensor: bool, read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     values = torch.arange(float(count))
     for value in values if as_tensor else values.tolist():
         buffer.add(value)
@@ -38,9 +38,10 @@ def test_a_feature_is_taken_less_than_a_1024th_of_the_period_away(count: int) ->
     assert np.abs(places[1] - places[0]).max() <= 1 / 1024
 
 
+@pytest.mark.parametrize("read_host", [True, False])
 @pytest.mark.parametrize("as_tensor", [True, False])
-def test_a_new_period_forgets_what_was_dropped(as_tensor: bool) -> None:
-    buffer = LossBuffer()
+def test_a_new_period_forgets_what_was_dropped(as_tensor: bool, read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     for i in range(3 * CAPACITY):
         value = math.nan if i % 4 else 1.0
         buffer.add(torch.tensor(value) if as_tensor else value)
@@ -66,8 +67,9 @@ def test_memory_is_bounded() -> None:
     assert len(buffer) <= CAPACITY
 
 
-def test_a_tensor_is_copied_without_its_graph() -> None:
-    buffer = LossBuffer()
+@pytest.mark.parametrize("read_host", [True, False])
+def test_a_tensor_is_copied_without_its_graph(read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     loss = torch.tensor(2.0, requires_grad=True) * 3
     buffer.add(loss)
     with torch.no_grad():
@@ -76,16 +78,18 @@ def test_a_tensor_is_copied_without_its_graph() -> None:
     assert all(not slot.requires_grad for slot in buffer._slots)
 
 
-def test_inference_mode_and_half_precision_are_fine() -> None:
-    buffer = LossBuffer()
+@pytest.mark.parametrize("read_host", [True, False])
+def test_inference_mode_and_half_precision_are_fine(read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     with torch.inference_mode():
         buffer.add(torch.tensor(0.5, dtype=torch.bfloat16))
     buffer.add(torch.tensor([0.25], dtype=torch.float64, requires_grad=True))
     assert buffer.values() == [0.5, 0.25]
 
 
-def test_numbers_and_tensors_mix() -> None:
-    buffer = LossBuffer()
+@pytest.mark.parametrize("read_host", [True, False])
+def test_numbers_and_tensors_mix(read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     for value in (
         1,
         2.0,
@@ -101,9 +105,9 @@ def test_numbers_and_tensors_mix() -> None:
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(st.lists(st.integers(1, 900), min_size=1, max_size=5), st.booleans())
-def test_a_call_ends_with_its_mean_and_extremes(lengths: list[int], as_tensor: bool) -> None:
-    buffer = LossBuffer()
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=5), st.booleans(), st.booleans())
+def test_a_call_ends_with_its_mean_and_extremes(lengths: list[int], as_tensor: bool, read_host: bool) -> None:
+    buffer = LossBuffer(read_host=read_host)
     start = 0
     for length in lengths:
         values = torch.arange(float(start), float(start + length))
@@ -119,11 +123,11 @@ def test_a_call_ends_with_its_mean_and_extremes(lengths: list[int], as_tensor: b
 
 
 def test_a_restored_buffer_goes_on_alike() -> None:
-    for as_tensor in (True, False):
-        whole, half = LossBuffer(), LossBuffer()
+    for as_tensor, read_host in ((True, True), (True, False), (False, True)):
+        whole, half = LossBuffer(read_host=read_host), LossBuffer(read_host=read_host)
         for i in range(5000):
             if i == 3333:
-                restored = LossBuffer()
+                restored = LossBuffer(read_host=read_host)
                 restored.load_state_dict(half.state_dict())
                 half = restored
             for buffer in (whole, half):
