@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from tasks.base import TaskError
+from tasks.lean_adam import LeanAdam, LeanAdamW
 
 Factory = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 
 # Fused and foreach kernels compute the same update in fewer calls.
 OPTIMIZERS: dict[str, Factory] = {
-    "adam": lambda params, lr: torch.optim.Adam(params, lr=lr, fused=True),
-    "adamw": lambda params, lr: torch.optim.AdamW(params, lr=lr, fused=True),
+    "adam": lambda params, lr: LeanAdam(params, lr=lr, fused=True),
+    "adamw": lambda params, lr: LeanAdamW(params, lr=lr, fused=True),
     "sgd": lambda params, lr: torch.optim.SGD(params, lr=lr, fused=True),
     "momentum": lambda params, lr: torch.optim.SGD(params, lr=lr, momentum=0.9, fused=True),
     "rmsprop": lambda params, lr: torch.optim.RMSprop(params, lr=lr, foreach=True),
