@@ -126,7 +126,7 @@ def train(directory: str, steps: int) -> None:
     began = time.process_time()
     for rows in batches:
         optimizer.zero_grad(set_to_none=True)
-        hybrid_loss(network(fitted.windows[rows]), fitted.labels[rows]).backward()
+        hybrid_loss(network(fitted.windows[rows]), fitted.soft[rows]).backward()
         optimizer.step()
     seconds = (time.process_time() - began) / max(1, sum(map(len, batches)))
     print(f"{len(batches)} random batches of 128: {1e3 * seconds:.2f} ms of CPU a sample; {peak()}")

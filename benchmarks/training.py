@@ -31,6 +31,7 @@ from training.dataset import Samples
 from training.fit import EVALUATE_EVERY, blanked
 from training.loss import hybrid_loss
 from training.metrics import measure
+from training.targets import hard
 
 CYCLES = 10
 BOUND = 60.0
@@ -76,7 +77,7 @@ def obvious_epochs(train: Samples, held: Samples, recipe: TrainingConfig, epochs
         total = 0.0
         for windows, labels in loader:
             optimizer.zero_grad()
-            loss = hybrid_loss(network(blanked(windows, recipe.blank, generator)), labels)
+            loss = hybrid_loss(network(blanked(windows, recipe.blank, generator)), hard(labels))
             loss.backward()
             optimizer.step()
             total += loss.item()
@@ -85,7 +86,9 @@ def obvious_epochs(train: Samples, held: Samples, recipe: TrainingConfig, epochs
             blank = held.windows.clone()
             blank[:, :, 1] = 0
             for windows in (held.windows, blank):
-                measure(network(windows).double().softmax(1).numpy(), held.labels.numpy())
+                measure(
+                    network(windows).double().softmax(1).numpy(), held.labels.numpy(), held.losses.numpy()
+                )
         seconds.append(time.perf_counter() - began)
     return seconds
 

@@ -93,7 +93,8 @@ def card(made: dict[str, Any]) -> str:
     """The model card of a candidate."""
     metrics = made["metrics"]
     numbers = ", ".join(
-        f"{k} {metrics[k]:.3f}" for k in ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
+        f"{k} {metrics[k]:.3f}"
+        for k in ("accuracy", "mcc", "weighted_accuracy", "regret", "calibration_error")
     )
     return (
         f"# ARC candidate {made['candidate']}\n\n"
@@ -125,13 +126,13 @@ def train(config: TrainingConfig) -> int:
 
 def table(units: list[CandidateUnit]) -> str:
     """The candidates' final metrics, aligned."""
-    names = ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
-    heads = ("accuracy", "mcc", "weighted acc.", "calib. error")
-    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>15}" for head in heads)]
+    names = ("accuracy", "mcc", "weighted_accuracy", "regret", "calibration_error")
+    heads = ("accuracy", "mcc", "w. acc.", "regret", "calib. err.")
+    lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>12}" for head in heads)]
     for unit in units:
         if unit.directory.exists():
             metrics = weights.read_config(unit.directory)["config"]["metrics"]
-            values = "".join(f"{metrics[n]:>15.3f}" for n in names)
+            values = "".join(f"{metrics[n]:>12.3f}" for n in names)
             lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
     return "\n".join(lines)
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.errors import InputError
+from training.targets import KINDS
+
+SCHEDULES = ("constant", "cosine")
+"""Of the training's own LR: the paper's, or half a cosine down to 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,8 @@ class TrainingConfig:
     lr: float
     holdout: float
     blank: float
+    targets: str
+    schedule: str
     seed: int
     device: str
     workers: str
@@ -29,6 +35,9 @@ class TrainingConfig:
         for name in ("candidates", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        for name, known in (("targets", KINDS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if not 0 < self.lr < float("inf"):
             raise InputError(f"got lr={self.lr}, need a positive number")
         if not 0 < self.holdout < 1:
@@ -38,4 +47,5 @@ class TrainingConfig:
 
     def recipe(self) -> dict[str, Any]:
         """What decides a candidate, besides its seed and the samples."""
-        return {k: getattr(self, k) for k in ("epochs", "batch_size", "lr", "holdout", "blank", "seed")}
+        names = ("epochs", "batch_size", "lr", "schedule", "targets", "holdout", "blank", "seed")
+        return {k: getattr(self, k) for k in names}

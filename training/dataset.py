@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -23,6 +24,13 @@ from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks.errors import InputError
 from tasks.seeding import derive
+from training import targets
+
+_VALUES = {action.label: int(action) for action in Action}
+_SCALARS = [
+    *("run_id", "task", "label", "chosen", "repeated_loss"),
+    *(f"{label}_loss" for label in _VALUES),
+]
 
 IN_MEMORY = 1 << 30
 """Bytes of windows (3,600 each) from which on they lie in a mapped file."""
@@ -35,12 +43,16 @@ class Samples:
     Attributes:
         windows: float32 (N, 300, 3).
         labels: int64 (N,), values of :class:`arc.Action`.
+        soft: float32 (N, 3), :func:`training.targets.soft`.
+        losses: float32 (N, 3), final validation losses of raise, keep and lower; NaN where one diverged.
         runs: N run ids.
         tasks: N task names.
     """
 
     windows: Tensor
     labels: Tensor
+    soft: Tensor
+    losses: Tensor
     runs: npt.NDArray[np.str_]
     tasks: npt.NDArray[np.str_]
 
@@ -51,12 +63,20 @@ class Samples:
         """The samples where ``chosen`` is true; many of them lie in a file of their own, too."""
         rows = torch.from_numpy(np.flatnonzero(chosen))
         windows = torch.index_select(self.windows, 0, rows, out=allocate(len(rows)))
-        return Samples(windows, self.labels[rows], self.runs[chosen], self.tasks[chosen])
+        return Samples(
+            windows,
+            self.labels[rows],
+            self.soft[rows],
+            self.losses[rows],
+            self.runs[chosen],
+            self.tasks[chosen],
+        )
 
     def fingerprint(self) -> str:
-        """A short hash of windows and labels."""
+        """A short hash of windows, labels and soft targets."""
         digest = hashlib.sha256(self.windows.numpy().data)
         digest.update(self.labels.numpy().data)
+        digest.update(self.soft.numpy().data)
         return digest.hexdigest()[:12]
 
 
@@ -97,17 +117,25 @@ def load(samples: str) -> Samples:
         raise InputError(f"no samples below {samples!r}; label some with python -m data_gen.label")
     windows = allocate(count)
     filled = windows.numpy()
-    labels: list[int] = []
-    runs: list[str] = []
-    tasks: list[str] = []
+    tables: list[pd.DataFrame] = []
     for path in tqdm(paths, desc="samples", unit=" parts", disable=not sys.stderr.isatty()):
         ordered = store.read(path, SAMPLE).sort_by([("run_id", "ascending"), ("cycle", "ascending")])
-        for row, window in enumerate(_windows(ordered), len(labels)):
+        for row, window in enumerate(_windows(ordered), sum(map(len, tables))):
             filled[row] = window
-        labels += [Action[label.upper()] for label in ordered["label"].to_pylist()]
-        runs += ordered["run_id"].to_pylist()
-        tasks += ordered["task"].to_pylist()
-    return Samples(windows, torch.tensor(labels), np.array(runs), np.array(tasks))
+        tables.append(ordered.select(_SCALARS).to_pandas())
+    rows = pd.concat(tables, ignore_index=True)
+    runs = rows["run_id"].to_numpy(str)
+    losses = rows[[f"{action.label}_loss" for action in Action]].to_numpy(np.float64)
+    chosen = rows["chosen"].map(_VALUES).fillna(-1).to_numpy().astype(np.int64)
+    repeated = rows["repeated_loss"].to_numpy(np.float64)
+    return Samples(
+        windows,
+        torch.tensor(rows["label"].map(_VALUES).to_numpy(np.int64)),
+        targets.soft(losses, chosen, repeated, runs),
+        torch.tensor(losses, dtype=torch.float32),
+        runs,
+        rows["task"].to_numpy(str),
+    )
 
 
 def _windows(ordered: pa.Table) -> Iterator[npt.NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from training.config import TrainingConfig
 from training.dataset import Samples
 from training.loss import hybrid_loss
 from training.metrics import measure
+from training.targets import hard
 
 EVALUATE_EVERY: Final = 5
 """Epochs from one look at the held-out samples to the next, which costs a tenth of an epoch."""
@@ -56,7 +58,10 @@ def fit(
         torch.manual_seed(derive(seed, "init"))
         network = Network().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.9, 0.999), fused=True)
-    windows, labels = train.windows.to(device), train.labels.to(device)
+    targets = train.soft if config.targets == "soft" else hard(train.labels)
+    windows, targets = train.windows.to(device), targets.to(device)
+    steps = config.epochs * math.ceil(len(train) / config.batch_size)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     forward = _forward(device)
     history: list[dict[str, Any]] = []
     for epoch in range(1, config.epochs + 1):
@@ -65,9 +70,11 @@ def fit(
         for rows in torch.randperm(len(train), generator=generator).split(config.batch_size):
             batch = blanked(windows[rows], config.blank, generator)
             optimizer.zero_grad(set_to_none=True)
-            loss = hybrid_loss(forward(network, batch), labels[rows])
+            loss = hybrid_loss(forward(network, batch), targets[rows])
             loss.backward()
             optimizer.step()
+            if config.schedule == "cosine":
+                cosine.step()
             losses += loss.detach() * len(rows)
         history.append({"epoch": epoch, "train_loss": losses.item() / len(train)})
         if epoch % EVALUATE_EVERY == 0 or epoch == config.epochs:
@@ -94,11 +101,11 @@ def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, 
     with torch.inference_mode():
         logits = _logits(network, held.windows, device)
         without = _logits(network, held.windows, device, seen=0.0)
-    loss = float(hybrid_loss(logits, held.labels))
+    loss = float(hybrid_loss(logits, hard(held.labels)))
     labels = held.labels.numpy()
     accuracy = float((without.argmax(1).numpy() == labels).mean())
     return {"val_loss": loss, "accuracy_without_val": accuracy} | measure(
-        logits.double().softmax(1).numpy(), np.asarray(labels)
+        logits.double().softmax(1).numpy(), np.asarray(labels), held.losses.numpy()
     )
 
 

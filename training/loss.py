@@ -13,23 +13,23 @@ CLIP: Final = 1e-4
 """Probabilities of the binary term are clipped to [CLIP, 1 - CLIP]."""
 
 
-def hybrid_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def hybrid_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Half cross-entropy over the three actions, half binary cross-entropy on p(RAISE).
 
     Args:
         logits: (batch, 3).
-        labels: int64 (batch,).
+        targets: (batch, 3), rows sum to 1 (:mod:`training.targets`).
 
     Returns:
-        A scalar. The binary term is the mean over the samples labelled RAISE or LOWER, 0 if none is.
+        A scalar. The binary term is the mean over the weight on RAISE or LOWER, 0 if there is none: with
+        all weight on labels, the mean over the samples labelled so.
 
     Source: ARC (Dong et al., 2021), section 3.4; the choice of samples and the clipping are its public
     code's.
     """
-    categorical = functional.cross_entropy(logits, labels)
-    decided = labels != Action.KEEP
+    categorical = functional.cross_entropy(logits, targets)
     p_raise = logits.softmax(1)[:, Action.RAISE].clamp(CLIP, 1 - CLIP)
-    is_raise = (labels == Action.RAISE).to(p_raise.dtype)
-    terms = functional.binary_cross_entropy(p_raise, is_raise, reduction="none")
-    binary = (terms * decided).sum() / decided.sum().clamp(min=1)
+    raised, lowered = targets[:, Action.RAISE], targets[:, Action.LOWER]
+    decided = (raised + lowered).sum().clamp(min=CLIP)
+    binary = -(raised * p_raise.log() + lowered * (1 - p_raise).log()).sum() / decided
     return 0.5 * categorical + 0.5 * binary

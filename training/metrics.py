@@ -18,12 +18,15 @@ The paper's matrix (table 5) is lost from our text; this one is ours.
 BINS: Final = 15
 
 
-def measure(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy, MCC, weighted accuracy, expected calibration error and the confusion matrix.
+def measure(
+    probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], losses: npt.NDArray[Any]
+) -> dict[str, Any]:
+    """Accuracy, MCC, weighted accuracy, regret, expected calibration error and the confusion matrix.
 
     Args:
         probabilities: (N, 3), rows sum to 1.
         labels: (N,).
+        losses: (N, 3), final validation losses of raise, keep and lower.
 
     Returns:
         Plain floats under the metrics' names, and ``confusion`` as rows (true) of columns (predicted).
@@ -35,9 +38,24 @@ def measure(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64
         # one class on both sides: no correlation, and scikit-learn would warn
         "mcc": float(matthews_corrcoef(labels, predicted)) if (labels != predicted[0]).any() else 0.0,
         "weighted_accuracy": float((REWARD * confusion).sum() / confusion.sum()),
+        "regret": regret(predicted, losses),
         "calibration_error": calibration_error(probabilities, labels),
         "confusion": confusion.tolist(),
     }
+
+
+def regret(predicted: npt.NDArray[np.int64], losses: npt.NDArray[Any]) -> float:
+    """What the predicted actions lose: (loss - best) / (worst - best) of the trial's branches, on average.
+
+    A diverged branch loses 1; trials of which fewer than two branches stayed finite, or whose losses are
+    all equal, are left out (NaN if that leaves none).
+    """
+    finite = np.isfinite(losses)
+    best = np.where(finite, losses, np.inf).min(1)
+    worst = np.where(finite, losses, -np.inf).max(1)
+    rows = (finite.sum(1) > 1) & (worst > best)
+    taken = np.where(finite, losses, worst[:, None])[np.arange(len(losses)), predicted]
+    return float(((taken - best)[rows] / (worst - best)[rows]).mean()) if rows.any() else float("nan")
 
 
 def calibration_error(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:

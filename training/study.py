@@ -67,6 +67,8 @@ class StudyConfig:
             lr=self.lr,
             holdout=self.holdout,
             blank=0.5,
+            targets="hard",
+            schedule="constant",
             seed=seed,
             device="cpu",
             workers=self.workers,
@@ -120,7 +122,7 @@ class FitUnit:
         else:
             probabilities = baseline(self.model, train, held)
             tick()
-        found = measure(probabilities, held.labels.numpy())
+        found = measure(probabilities, held.labels.numpy(), held.losses.numpy())
         row = {"model": self.model, "share": self.share, "left_out": self.left_out, "seed": self.seed}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")

@@ -16,11 +16,11 @@ from arc.network import Network
 from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks import cli
-from training import candidates, dataset, fast
+from training import candidates, dataset, fast, targets
 from training.config import TrainingConfig
 from training.fit import blanked, fit
 from training.loss import hybrid_loss
-from training.metrics import calibration_error, measure
+from training.metrics import calibration_error, measure, regret
 
 
 def sample(run, cycle, label="keep", task="a", seed=0):
@@ -42,6 +42,7 @@ def sample(run, cycle, label="keep", task="a", seed=0):
         "raw": label,
         "label": label,
         "reason": "confirmed",
+        **{f"{action}_loss": 1.0 if action == label else 2.0 for action in ("raise", "keep", "lower")},
     }
 
 
@@ -126,7 +127,7 @@ def test_hybrid_loss_equals_its_formula(rows):
     clipped = np.clip(p[:, 0], 1e-4, 1 - 1e-4)
     terms = [-math.log(clipped[i] if y == 0 else 1 - clipped[i]) for i, y in enumerate(labels) if y != 1]
     expected = 0.5 * categorical + 0.5 * (np.mean(terms) if terms else 0.0)
-    found = hybrid_loss(torch.tensor(logits), torch.tensor(labels)).item()
+    found = hybrid_loss(torch.tensor(logits), targets.hard(torch.tensor(labels)).double()).item()
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -146,7 +147,7 @@ def test_fast_logits_and_their_gradients_are_the_networks():
 
     def gradients(logits):
         network.zero_grad()
-        hybrid_loss(logits, labels).backward()
+        hybrid_loss(logits, targets.hard(labels)).backward()
         return [p.grad.clone() for p in network.parameters()]
 
     plain, quick = network(windows), fast.logits(network, windows)
@@ -158,7 +159,8 @@ def test_fast_logits_and_their_gradients_are_the_networks():
 def test_metrics_by_hand():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
     labels = np.array([0, 2, 1, 2])
-    found = measure(probabilities, labels)
+    losses = np.array([[1, 2, 3], [1, 2, 3], [math.nan] * 3, [2, 2, 2]])
+    found = measure(probabilities, labels, losses)
     assert found["accuracy"] == 0.75
     assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
     assert found["weighted_accuracy"] == pytest.approx((3 - 1) / 4)
@@ -167,8 +169,58 @@ def test_metrics_by_hand():
     assert calibration_error(probabilities, labels) == pytest.approx(gap)
 
 
+def test_regret_by_hand():
+    losses = np.array([[1.0, 3.0, 5.0], [1.0, math.nan, 2.0], [math.inf, math.nan, 2.0], [2.0, 2.0, 2.0]])
+    assert regret(np.array([0, 0, 0, 0]), losses) == 0.0
+    assert regret(np.array([1, 1, 1, 1]), losses) == pytest.approx((0.5 + 1) / 2)
+    assert regret(np.array([2, 2, 2, 2]), losses) == 1.0
+
+
+def soft(losses, chosen, repeated, runs=None):
+    rows = np.array(losses, float)
+    names = np.array(runs or ["r"] * len(rows))
+    return targets.soft(rows, np.array(chosen), np.array(repeated, float), names).numpy()
+
+
+def test_soft_targets_by_hand():
+    found = soft([[1.0, 2.0, 3.0]], [0], [2.0])  # noise 1
+    np.testing.assert_allclose(found[0], np.exp([0, -1, -2]) / np.exp([0, -1, -2]).sum(), rtol=1e-6)
+    two = soft([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], [0, 2], [2.0, 6.0])  # the run's median is 2
+    np.testing.assert_allclose(
+        two[0], np.exp([0, -1 / 1.5, -2 / 1.5]) / np.exp([0, -1 / 1.5, -2 / 1.5]).sum(), rtol=1e-6
+    )
+    np.testing.assert_allclose(two[1], np.exp([0, -0.4, -0.8]) / np.exp([0, -0.4, -0.8]).sum(), rtol=1e-6)
+
+
+def test_soft_targets_of_what_diverged_or_was_not_repeated():
+    rows = [[math.nan] * 3, [1.0, math.inf, math.nan], [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]]
+    found = soft(rows, [-1, -1, -1, -1], [math.nan] * 4)
+    np.testing.assert_allclose(found[:2], [[0, 0, 1], [1, 0, 0]])
+    assert found[2][0] > found[2][1] > found[2][2] > 0
+    np.testing.assert_allclose(found[3], 1 / 3)
+    assert not np.isnan(soft([[1.0, 2.0, 3.0]], [1], [math.nan])).any()
+
+
+finite_losses = st.lists(st.tuples(*[st.floats(0.1, 100)] * 3, st.floats(0.1, 100)), min_size=1, max_size=6)
+
+
+@given(finite_losses, st.floats(0.1, 10), st.floats(-50, 50))
+def test_soft_targets_do_not_depend_on_the_losses_unit(rows, scale, shift):
+    losses, repeated = np.array([r[:3] for r in rows]), np.array([r[3] for r in rows])
+    chosen = [i % 3 for i in range(len(rows))]
+    plain = soft(losses, chosen, repeated)
+    np.testing.assert_allclose(plain.sum(1), 1, rtol=1e-5)
+    assert (plain.argmax(1) == losses.argmin(1)).all() or (np.ptp(np.sort(losses, 1)[:, :2], 1) < 1e-6).any()
+    noise = np.abs(repeated - losses[np.arange(len(rows)), chosen])
+    if noise.min() > 1e-3:  # below, rounding decides
+        np.testing.assert_allclose(
+            soft(losses * scale + shift, chosen, repeated * scale + shift), plain, atol=1e-4
+        )
+
+
 def test_metrics_of_a_single_class_do_not_warn():
-    assert measure(np.array([[0.1, 0.8, 0.1]] * 3), np.array([1, 1, 1]))["mcc"] == 0.0
+    found = measure(np.array([[0.1, 0.8, 0.1]] * 3), np.array([1, 1, 1]), np.full((3, 3), math.nan))
+    assert found["mcc"] == 0.0 and math.isnan(found["regret"])
 
 
 def test_a_candidate_learns_what_the_samples_say_and_is_deterministic(tmp_path):
