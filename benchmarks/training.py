@@ -52,8 +52,8 @@ def write_samples(folder: Path, count: int) -> None:
 
 
 def config(folder: Path, **changes: object) -> TrainingConfig:
-    """The stage's defaults for these samples."""
-    fixed = {"samples": folder / "samples", "device": "cpu"} | changes
+    """The paper's recipe for these samples."""
+    fixed = {"experiment": "paper_training", "samples": folder / "samples", "device": "cpu"} | changes
     return cli.parse("training", TrainingConfig, [f"{k}={v}" for k, v in fixed.items()])
 
 

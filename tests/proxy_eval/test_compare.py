@@ -25,6 +25,7 @@ from proxy_eval.select import SelectConfig
 from tasks import cli, workers
 from tasks.base import Source
 from tests.conftest import TINY
+from training.config import TrainingConfig
 
 EXPERIMENTS = sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml"))
 SUITES = sorted(path.stem for path in cli.CONFIGS.glob("*suite.yaml"))
@@ -328,6 +329,9 @@ def test_another_optimizer_has_no_grid(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_experiment_is_read(name: str) -> None:
     if name.endswith("proxy"):
         assert cli.parse("proxy_eval", SelectConfig, [f"experiment={name}"]).epochs == 30
+        return
+    if name.endswith("training"):
+        assert cli.parse("training", TrainingConfig, [f"experiment={name}"]).epochs == 300
         return
     made = cli.parse("proxy_eval.compare", CompareConfig, [f"experiment={name}"])
     if made.data == "embedded":
