@@ -44,7 +44,7 @@ def write(out: str, command: str) -> None:
         for name, counter in axes.items():
             counter.update(str(value) for value in table[name].to_pylist())
     lines = [_line(name, counts) for name, counts in sorted(tasks.items())] + [_line("all", whole)]
-    text = HEAD.format(place=out, command=command.replace("; ", "\n    "), hardware=hardware()) + "\n".join(
+    text = HEAD.format(place=out, command=command.replace("; ", "\n").replace("\n", "\n    "), hardware=hardware()) + "\n".join(
         lines
     )
     for name, counter in axes.items():
