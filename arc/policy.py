@@ -17,6 +17,8 @@ class Policy:
     Attributes:
         acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
             min(n, acceleration); 1 switches it off.
+        conviction: a move accelerates only where the probabilities of raise and lower differ by so much;
+            in [0, 1), 0 lets every move accelerate.
         undo: take a raise back after which the validation loss got worse, and accelerate no more. With
             ``rollback`` a raise after which the training loss got worse as well is taken back with the
             state of model and optimizer from before it.
@@ -29,6 +31,7 @@ class Policy:
     """
 
     acceleration: int = 3
+    conviction: float = 0.65
     undo: bool = True
     min_confidence: float = 0.0
     anneal: float = 0.2
@@ -42,13 +45,13 @@ class Policy:
             raise ValueError(f"got acceleration={self.acceleration!r}, need an integer >= 1 (1 is off)")
         if not isinstance(self.undo, bool):
             raise ValueError(f"got undo={self.undo!r}, need True or False")
-        for name, limit in (("min_confidence", 1.0), ("anneal", 1.0)):
+        for name in ("conviction", "min_confidence", "anneal"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < limit:
-                raise ValueError(f"got {name}={value!r}, need a number in [0, {limit:g}) (0 is off)")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ValueError(f"got {name}={value!r}, need a number in [0, 1) (0 is off)")
 
 
-PAPER: Final = Policy(acceleration=1, undo=False, min_confidence=0.0, anneal=0.0)
+PAPER: Final = Policy(acceleration=1, conviction=0.0, undo=False, min_confidence=0.0, anneal=0.0)
 """Exactly the paper: the most probable action, nothing around it."""
 
 RESTART: Final = 0.1
@@ -119,7 +122,9 @@ class PolicyState:
             note = ""
         self._streak = self._streak + 1 if action is self._last else 1
         self._last = action
-        power = min(self._streak, self.policy.acceleration) if self._accelerates else 1
+        lead = abs(probabilities[Action.RAISE] - probabilities[Action.LOWER])
+        accelerates = self._accelerates and lead >= self.policy.conviction
+        power = min(self._streak, self.policy.acceleration) if accelerates else 1
         if action is not Action.KEEP and power > 1:
             note = f"{self._streak} in a row, power {power}"
         return Move(action, math.pow(action.multiplier, power), note)

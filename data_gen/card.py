@@ -44,9 +44,9 @@ def write(out: str, command: str) -> None:
         for name, counter in axes.items():
             counter.update(str(value) for value in table[name].to_pylist())
     lines = [_line(name, counts) for name, counts in sorted(tasks.items())] + [_line("all", whole)]
-    text = HEAD.format(place=out, command=command.replace("; ", "\n").replace("\n", "\n    "), hardware=hardware()) + "\n".join(
-        lines
-    )
+    text = HEAD.format(
+        place=out, command=command.replace("; ", "\n").replace("\n", "\n    "), hardware=hardware()
+    ) + "\n".join(lines)
     for name, counter in axes.items():
         shares = ", ".join(f"{k} {v / whole.rows:.0%}" for k, v in sorted(counter.items(), key=_by_number))
         text += f"\n\nRows by {name}: {shares}."

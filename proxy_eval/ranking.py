@@ -42,7 +42,7 @@ def card(made: dict[str, Any], proxy: dict[str, Any], ranked: pd.DataFrame) -> s
     metrics = made["metrics"]
     held_out = ", ".join(
         f"{name.replace('_', ' ')} {metrics[name]:.3f}"
-        for name in ("accuracy", "mcc", "weighted_accuracy", "calibration_error")
+        for name in ("accuracy", "mcc", "weighted_accuracy", "regret", "calibration_error")
     )
     lr0s = ", ".join(f"{lr0:g}" for lr0 in proxy["lr0"])
     return f"""# ARC controller
@@ -62,7 +62,8 @@ controller = arc.Controller.from_pretrained("this/directory", optimizer)
 
 ## Recipe
 
-- {made["epochs"]} epochs, batch {made["batch_size"]}, Adam at {made["lr"]:g}, hybrid loss
+- {made["epochs"]} epochs, batch {made["batch_size"]}, Adam at {made["lr"]:g} ({made["schedule"]}), hybrid loss on
+  {made["targets"]} targets
 - validation channel blanked in {made["blank"]:.0%} of the samples
 - candidate {made["candidate"]} of {len(ranked)}, seed {made["candidate_seed"]}
 

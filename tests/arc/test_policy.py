@@ -28,6 +28,18 @@ def test_agreeing_decisions_accelerate() -> None:
     assert [m.multiplier for m in moves] == pytest.approx(expected)
 
 
+def test_only_conviction_accelerates() -> None:
+    doubtful, sure = (0.45, 0.25, 0.3), (0.8, 0.1, 0.1)
+    answers = [doubtful, doubtful, sure, doubtful, sure]
+    up = 1.618
+    assert [m.multiplier for m in _moves(arc.Policy(conviction=0.7), answers)] == pytest.approx(
+        [up, up, up**3, up, up**3]
+    )
+    assert [m.multiplier for m in _moves(arc.Policy(conviction=0.0), answers)] == pytest.approx(
+        [up, up**2, up**3, up**3, up**3]
+    )
+
+
 def test_the_paper_does_not_accelerate() -> None:
     moves = _moves(PAPER, [RAISE] * 3 + [KEEP] + [LOWER] * 2, [1, 2, 3, 4, 5, 6])
     assert [m.multiplier for m in moves] == [1.618] * 3 + [1.0] + [0.618] * 2
@@ -60,6 +72,8 @@ def test_an_unsure_decision_becomes_a_keep() -> None:
         {"acceleration": 0},
         {"acceleration": 1.5},
         {"acceleration": True},
+        {"conviction": 1.0},
+        {"conviction": -0.1},
         {"undo": 1},
         {"min_confidence": -0.1},
         {"min_confidence": 1.0},

@@ -20,13 +20,21 @@ MADE = {
     "epochs": 1,
     "batch_size": 128,
     "lr": 1e-4,
+    "schedule": "cosine",
+    "targets": "soft",
     "blank": 0.5,
     "samples": "f",
     "training_samples": 10,
     "held_out_samples": 2,
     "tasks": ["a"],
     "runs": 3,
-    "metrics": {"accuracy": 0.5, "mcc": 0.1, "weighted_accuracy": 0.2, "calibration_error": 0.1},
+    "metrics": {
+        "accuracy": 0.5,
+        "mcc": 0.1,
+        "weighted_accuracy": 0.2,
+        "regret": 0.3,
+        "calibration_error": 0.1,
+    },
 }
 
 

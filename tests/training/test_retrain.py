@@ -22,9 +22,7 @@ def test_the_committed_trials_make_a_network_better_than_logistic_regression(tmp
     recipe = cli.parse("training", TrainingConfig, ["epochs=14", "lr=3e-3", "targets=hard"])
     _, history = fit(train, held, recipe, seed=0)
     found = history[-1]
-    simple = measure(
-        baseline("logistic regression", train, held), held.labels.numpy(), held.losses.numpy()
-    )
+    simple = measure(baseline("logistic regression", train, held), held.labels.numpy(), held.losses.numpy())
     # without any correlation, MCC is within two of these deviations
     assert found["mcc"] > 4 / np.sqrt(len(held))
     assert found["mcc"] > simple["mcc"] > 0
