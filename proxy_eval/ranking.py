@@ -62,8 +62,8 @@ controller = arc.Controller.from_pretrained("this/directory", optimizer)
 
 ## Recipe
 
-- {made["epochs"]} epochs, batch {made["batch_size"]}, Adam at {made["lr"]:g} ({made["schedule"]}), hybrid loss on
-  {made["targets"]} targets
+- {made["epochs"]} epochs, batch {made["batch_size"]}, Adam at {made["lr"]:g} ({made["schedule"]})
+- hybrid loss on {made["targets"]} targets
 - validation channel blanked in {made["blank"]:.0%} of the samples
 - candidate {made["candidate"]} of {len(ranked)}, seed {made["candidate_seed"]}
 
