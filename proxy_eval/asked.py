@@ -32,10 +32,15 @@ def remember(units: Sequence[ComparisonUnit], out: str, command: str) -> None:
         ],
         columns=SCHEMA.names,
     )
+    add(new, out, [command])
+
+
+def add(new: pd.DataFrame, out: str, new_commands: Sequence[str]) -> None:
+    """Add rows of :data:`SCHEMA`; for the same cell the later call counts."""
     before, commands = (read(out), commands_of(out)) if store.exists(_path(out)) else (None, [])
     both = new if before is None else pd.concat([before, new]) if len(before) else new
     table = both.drop_duplicates(list(schema.KEY), keep="last")
-    commands = [*(c for c in commands if c != command), command]
+    commands = [*(c for c in commands if c not in new_commands), *new_commands]
     arrow = pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False)
     store.write(_path(out), arrow.replace_schema_metadata({COMMANDS: json.dumps(commands).encode()}))
 

@@ -22,10 +22,10 @@ class TrainingConfig:
     epochs: int
     batch_size: int
     lr: float
+    schedule: str
+    targets: str
     holdout: float
     blank: float
-    targets: str
-    schedule: str
     seed: int
     device: str
     workers: str

@@ -15,6 +15,7 @@ import pytest
 from arc import weights
 from proxy_eval import scores
 from proxy_eval.compare import CompareConfig, perform, plan_of
+from proxy_eval.pack import PackConfig, pack
 from proxy_eval.plan import ORACLE
 from proxy_eval.report import horizons, medians, paired, summary, tables
 from proxy_eval.report.page import Figure, Heading, Items, Table, Text, html_page, markdown
@@ -282,3 +283,21 @@ def test_bad_input(comparison: Path, capsys: pytest.CaptureFixture[str], overrid
     arguments = [f"comparison={comparison}", f"out={comparison.parent}/report", override]
     assert cli.main("proxy_eval.report", ReportConfig, report, arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_comparison_goes_into_one_file_and_back(comparison: Path, tmp_path: Path) -> None:
+    file, back = tmp_path / "packed.parquet", tmp_path / "back"
+
+    def stage(place: Path, *more: str) -> int:
+        return cli.main("proxy_eval.pack", PackConfig, pack, [f"comparison={place}", f"file={file}", *more])
+
+    assert stage(comparison) == 0
+    assert stage(back, "unpack=true") == 0
+    assert stage(back, "unpack=true") == 0  # what is there stays
+    one, other = load(str(comparison)), load(str(back))
+    pd.testing.assert_frame_equal(one.rows, other.rows)
+    pd.testing.assert_frame_equal(one.asked, other.asked)
+    assert (one.commands, one.machine, one.versions) == (other.commands, other.machine, other.versions)
+    assert stage(tmp_path / "none") == 2
+    file.unlink()
+    assert stage(back, "unpack=true") == 2
