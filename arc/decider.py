@@ -11,10 +11,10 @@ from arc import lrs, words
 from arc.actions import Action, softmax
 from arc.decision import Decision
 from arc.features import featurise
-from arc.guards import LossWatch
+from arc.guards import FAR, STILL, LossWatch
 from arc.history import History
 from arc.network import Network
-from arc.policy import PAPER, Move, PolicyState
+from arc.policy import PAPER, RESTART, Move, PolicyState
 from arc.recovery import Recovery
 from arc.report import Report, over_ranks
 from arc.settings import Settings
@@ -22,6 +22,8 @@ from arc.steering import Steering
 
 GUARD = (0.0, 0.0, 1.0)
 """Probabilities of a guard's decision: it lowers without asking the network."""
+FIRST_START = (1.0, 0.0, 0.0)
+"""Probabilities of the decision that goes back to the first of two starts, whose LR was higher."""
 
 
 class Decider:
@@ -74,11 +76,15 @@ class Decider:
         if not report.kept or not report.lr:  # the warmup, or an LR that a schedule has brought to 0
             self.history.drop_period()
             return None
+        if self._recovery.in_second_start and (back := self._end_second_start(report)):
+            return back
         trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
         if not trouble and self._recovery.in_start and self._watch.ruined(report):
             trouble = "the start ruined the net, training loss at or far above its first value"
         if trouble:
             return self._rescue(trouble)
+        if self._recovery.first_call and report.moved >= FAR and (again := self._start_again(report)):
+            return again
         if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
             return self._take_back()
         self._recovery.keep()
@@ -92,7 +98,8 @@ class Decider:
         window = featurise(periods)
         with torch.inference_mode():
             probabilities = softmax(self._network(torch.from_numpy(window)[None])[0].tolist())
-        move = self._policy.decide(probabilities, self.history.last_val_losses())
+        still = report.moved < STILL
+        move = self._policy.decide(probabilities, self.history.last_val_losses(), still=still)
         calls = self.history.window_calls
         span = f"{calls} epoch{'s' if calls > 1 else ''}"
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)
@@ -109,6 +116,25 @@ class Decider:
         if self._settings.anneals(self.epoch):
             move = move._replace(multiplier=move.multiplier * self._settings.anneal_factor(self.epoch))
         return self._apply(move, GUARD, note)
+
+    def _start_again(self, report: Report) -> Decision | None:
+        note = f"moved by {report.moved:.1f} times its norm in the first call, starts again at a lower LR"
+        decision = self._apply(Move(Action.LOWER, RESTART), GUARD, note)
+        if decision.multiplier == 1:  # at the lower bound
+            return None
+        self.history.drop_period()
+        self._recovery.start_again(report, decision.multiplier)
+        return decision
+
+    def _end_second_start(self, report: Report) -> Decision | None:
+        assert self._watch.first is not None
+        multiplier = self._recovery.end_second_start(report, self._watch.first)
+        if multiplier == 1:
+            self._watch.restart()
+            return None
+        self.history.drop_period()
+        note = "the loss fell far less at the lower LR, went back to the first start"
+        return self._apply(Move(Action.RAISE, multiplier), FIRST_START, note)
 
     def _rescue(self, trouble: str) -> Decision:
         self.history.drop_period()

@@ -19,6 +19,15 @@ loss also stays where it was, and there lowering would be wrong."""
 SPIKE: Final = 3.0
 """A start is also ruined if a loss was this many times the run's first: an optimizer that normalises its
 steps may come down from there, but not to where a good start leads (measured: 2.4 times the loss)."""
+FAR: Final = 1.0
+"""An LR is suspected of being far too high if the parameters moved by this share of their norm in the first
+call. Measured on the development tasks: 0.09 to 0.9 at the best LR, 1.2 to 18 a decade above it."""
+AS_FAR: Final = 0.5
+"""A second start at a lower LR is kept if the loss fell by this share of what it fell at the first: an LR
+that is too low is soon raised, what an LR that is too high has spoilt stays spoilt."""
+STILL: Final = 0.05
+"""A net is still where it began if its parameters moved by less than this share of their norm. Measured after
+three calls: 0.001 to 0.05 at an LR 1.5 decades or more below the best one, 0.2 to 1.4 at the best."""
 START_PERIODS: Final = 3
 """Periods that count as the start."""
 

@@ -16,7 +16,8 @@ class Policy:
 
     Attributes:
         acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
-            min(n, acceleration); 1 switches it off.
+            min(n, acceleration); 1 switches it off. With ``rollback``, a raise in the start of a net that has
+            hardly moved yet uses the power 5.
         conviction: a move accelerates only where the probabilities of raise and lower differ by so much;
             in [0, 1), 0 lets every move accelerate.
         undo: take a raise back after which the validation loss got worse, and accelerate no more. With
@@ -57,6 +58,9 @@ PAPER: Final = Policy(acceleration=1, conviction=0.0, undo=False, min_confidence
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 
+LEAP: Final = 5
+"""Power of a raise that accelerates while the net has hardly moved from its start: 1.618**5 is a decade."""
+
 PolicyName = Literal["default", "paper"]
 
 
@@ -87,14 +91,17 @@ class PolicyState:
         self._last_multiplier = 1.0
         self._accelerates = True
 
-    def decide(self, probabilities: Sequence[float], val_losses: Sequence[float | None]) -> Move:
+    def decide(
+        self, probabilities: Sequence[float], val_losses: Sequence[float | None], *, still: bool = False
+    ) -> Move:
         """The next move.
 
         Args:
             probabilities: of raise, keep, lower.
             val_losses: last validation loss of each period of the window, oldest first, None where missing.
+            still: whether the net has hardly moved since its start.
         """
-        return self._undone(val_losses) or self._chosen(probabilities)
+        return self._undone(val_losses) or self._chosen(probabilities, still)
 
     def applied(self, multiplier: float) -> None:
         """The factor that the LR really took: limits may have shortened the move."""
@@ -114,7 +121,7 @@ class PolicyState:
         self._forget()
         return Move(Action.LOWER, multiplier, note)
 
-    def _chosen(self, probabilities: Sequence[float]) -> Move:
+    def _chosen(self, probabilities: Sequence[float], still: bool) -> Move:
         action = probable(probabilities)
         if probabilities[action] < self.policy.min_confidence:
             action, note = Action.KEEP, f"below min_confidence={self.policy.min_confidence:g}"
@@ -125,7 +132,10 @@ class PolicyState:
         lead = abs(probabilities[Action.RAISE] - probabilities[Action.LOWER])
         accelerates = self._accelerates and lead >= self.policy.conviction
         power = min(self._streak, self.policy.acceleration) if accelerates else 1
-        if action is not Action.KEEP and power > 1:
+        if still and accelerates and self.policy.acceleration > 1 and action is Action.RAISE:
+            power = max(power, LEAP)
+            note = f"the net has hardly moved, power {power}"
+        elif action is not Action.KEEP and power > 1:
             note = f"{self._streak} in a row, power {power}"
         return Move(action, math.pow(action.multiplier, power), note)
 

@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from arc.guards import START_PERIODS
+from arc.guards import AS_FAR, START_PERIODS
 from arc.report import Report
 from arc.rollback import Snapshots
 from arc.settings import Settings
+
+
+class FirstStart(NamedTuple):
+    """What a second start is measured by."""
+
+    low: float  # lowest training loss of the first start
+    multiplier: float  # factor on the LR for the second
 
 
 class Losses(NamedTuple):
@@ -33,6 +40,7 @@ class Recovery:
         self._start_calls = START_PERIODS * settings.period
         self._good_calls = 0
         self._before: Losses | None = None  # the call that ended in the last raise, while it is on trial
+        self._first_start: FirstStart | None = None  # while the second one runs
         if settings.rollback is False:
             return
         if not isinstance(model, nn.Module):
@@ -45,6 +53,43 @@ class Recovery:
     def in_start(self) -> bool:
         """Whether the initial state can still be restored: during the first three periods."""
         return self._snapshots is not None and self._good_calls < self._start_calls
+
+    @property
+    def first_call(self) -> bool:
+        """Whether no call since the initial state was good yet."""
+        return self._snapshots is not None and self._good_calls == 0
+
+    @property
+    def in_second_start(self) -> bool:
+        """Whether the call that ends now was a second start."""
+        return self._first_start is not None
+
+    def start_again(self, report: Report, multiplier: float) -> None:
+        """Put the initial state back for one call; the present state stays to go back to.
+
+        Args:
+            report: of the first start.
+            multiplier: factor on the LR for the second.
+        """
+        assert self._snapshots is not None
+        self.keep()
+        self._first_start = FirstStart(report.low, multiplier)
+        self._snapshots.restore("initial")
+
+    def end_second_start(self, report: Report, first_loss: float) -> float:
+        """The factor on the LR with which the first start goes on, its state restored; 1 keeps the second.
+
+        The second start is kept where its training loss fell from ``first_loss`` by at least
+        :data:`arc.guards.AS_FAR` of what the first one fell.
+        """
+        first, self._first_start = self._first_start, None
+        assert first is not None
+        assert self._snapshots is not None
+        if first_loss - report.low >= AS_FAR * (first_loss - first.low) and math.isfinite(report.mean):
+            self._good_calls = 0
+            return 1.0
+        self._snapshots.restore("good")
+        return 1 / first.multiplier
 
     def moved(self) -> float:
         """How far the parameters are from the start, relative to their norm; NaN once it is over."""
@@ -106,11 +151,19 @@ class Recovery:
         """Plain types and tensors."""
         copies = {} if self._snapshots is None else self._snapshots.state_dict()
         before = None if self._before is None else list(self._before)
-        return {"good_calls": self._good_calls, "before": before, "copies": copies}
+        first_start = None if self._first_start is None else list(self._first_start)
+        return {
+            "good_calls": self._good_calls,
+            "before": before,
+            "first_start": first_start,
+            "copies": copies,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self._good_calls = int(state["good_calls"])
         self._before = None if state["before"] is None else Losses(*state["before"])
+        first_start = state["first_start"]
+        self._first_start = None if first_start is None else FirstStart(*first_start)
         if self._snapshots is not None:
             self._snapshots.load_state_dict(state["copies"])

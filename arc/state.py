@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def check(state: Any, *, groups: int) -> None:

@@ -144,6 +144,9 @@ METHODS: dict[str, Entry] = {
     "arc_anneal_rollback": _arc("ARC, annealed, rollback", anneal=True, rollback=True),
     "arc_auto": _arc("ARC, lr0=auto", searched=True),
     "arc_auto_anneal": _arc("ARC, lr0=auto, annealed", searched=True, anneal=True),
+    "arc_auto_anneal_rollback": _arc(
+        "ARC, lr0=auto, annealed, rollback", searched=True, anneal=True, rollback=True
+    ),
     "arc_paper": _arc("ARC, the paper's policy", policy="paper"),
     "arc_published": _arc("ARC, published weights", policy="paper", options=("weights",)),
     "arc_default_published": _arc("ARC, published weights, our policy", options=("weights",)),

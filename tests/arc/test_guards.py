@@ -203,7 +203,7 @@ def test_a_start_that_came_down_from_far_above_is_ruined_too(
     controller = arc.Controller(
         adam, network=answering(arc.Action.KEEP), period=2, model=model, rollback=True
     )
-    nn.init.constant_(model.weight, 50.0)
+    nn.init.constant_(model.weight, 1.5)
     decision = epoch(controller, [2.3, spike, *[1.0] * 8]) or epoch(controller, [1.0])
     assert decision is not None and ("initial state" in decision.reason) == restarts
     assert lr_of(adam) == pytest.approx(0.1 if restarts else 1.0)

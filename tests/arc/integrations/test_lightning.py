@@ -13,6 +13,7 @@ import torch
 
 import arc
 from arc.integrations.lightning import ARCCallback
+from arc.state import VERSION
 from tests.arc.conftest import Answering
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
 
@@ -108,4 +109,4 @@ def test_the_state_needs_no_pickle(network: arc.Network, tmp_path: Path) -> None
     callback = ARCCallback(network=network, period=3)
     _fit(callback, Regression(), max_epochs=2)
     torch.save(callback.state_dict(), tmp_path / "state.pt")
-    assert torch.load(tmp_path / "state.pt", weights_only=True)["controller"]["version"] == 1
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["controller"]["version"] == VERSION
