@@ -81,12 +81,14 @@ class Decider:
         trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
         if not trouble and self._recovery.in_start and self._watch.ruined(report):
             trouble = "the start ruined the net, training loss at or far above its first value"
+        if trouble and self._recovery.settle(report, trouble=True):
+            return self._take_back(f"{trouble} after a raise, went back to the state before it")
         if trouble:
             return self._rescue(trouble)
         if self._recovery.first_call and report.moved >= FAR and (again := self._start_again(report)):
             return again
         if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
-            return self._take_back()
+            return self._take_back("all losses got worse after a raise, went back to the state before it")
         self._recovery.keep()
         if self._settings.anneals(self.epoch):
             return self._anneal()
@@ -109,9 +111,8 @@ class Decider:
             self._recovery.raised(report)
         return decision
 
-    def _take_back(self) -> Decision:
+    def _take_back(self, note: str) -> Decision:
         self.history.drop_period()
-        note = "all losses got worse after a raise, went back to the state before it"
         move = self._policy.taken_back(note)
         if self._settings.anneals(self.epoch):
             move = move._replace(multiplier=move.multiplier * self._settings.anneal_factor(self.epoch))

@@ -110,11 +110,11 @@ class Recovery:
             self._snapshots.keep_as("good", "before")
             self._before = Losses(report.mean, report.val_loss)
 
-    def settle(self, report: Report) -> bool:
+    def settle(self, report: Report, *, trouble: bool = False) -> bool:
         """End the trial of the last raise: whether it was wrong. Then the state before it is back.
 
         It was wrong where the mean training loss is higher than in the last call before it, and the
-        validation loss too where both calls have one.
+        validation loss too where both calls have one; and where ``trouble`` came of it.
         """
         before, self._before = self._before, None
         if before is None or self._snapshots is None:
@@ -122,6 +122,7 @@ class Recovery:
         worse = report.mean > before.mean
         if report.val_loss is not None and before.val_loss is not None:
             worse = worse and report.val_loss > before.val_loss
+        worse = worse or trouble
         if worse:
             self._snapshots.restore("before")
             self._snapshots.keep_as("before", "good")

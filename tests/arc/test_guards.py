@@ -264,6 +264,16 @@ def test_a_raise_after_which_all_losses_got_worse_is_undone_with_its_state(
     assert lr_of(sgd) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("losses", [2.5, math.nan])
+def test_a_raise_after_which_the_loss_explodes_is_undone_with_its_state(
+    answering: Answering, rollback: Any, losses: float
+) -> None:
+    decision, model, sgd = _trial(answering, rollback, losses=losses, val_loss=1.6)
+    assert decision.reason.endswith("after a raise, went back to the state before it")
+    assert model.weight.tolist() == [[3.0] * 4]  # not the initial state, although this is still the start
+    assert lr_of(sgd) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("losses, val_loss, lr", [(1.6, 1.75, 0.1), (1.7, 1.6, 0.1618 * 1.618**2)])
 def test_where_one_loss_got_better_the_state_stays(
     answering: Answering, losses: float, val_loss: float, lr: float
