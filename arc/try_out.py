@@ -44,7 +44,8 @@ def run(
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
     controller = None
     if controlled:
-        controller = Controller(optimizer, network=weights.load(path), total_epochs=epochs)
+        network = weights.load(path)
+        controller = Controller(optimizer, network=network, model=net, rollback=True, total_epochs=epochs)
     val_losses = []
     for _ in range(epochs):
         for rows in torch.randperm(len(train), generator=generator)[:ROWS].split(BATCH):

@@ -17,9 +17,11 @@ loader = DataLoader(TensorDataset(images.float() / 16, labels), batch_size=32, s
 model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-controller = arc.Controller(optimizer.optimizer)  # the torch optimizer inside Accelerate's
+epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+# the torch optimizer inside Accelerate's
+controller = arc.Controller(optimizer.optimizer, model=model, rollback=True, total_epochs=epochs)
 
-for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 30):
+for _ in range(epochs):
     for inputs, targets in loader:
         with accelerator.accumulate(model):
             loss = nn.functional.cross_entropy(model(inputs), targets)

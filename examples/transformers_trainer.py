@@ -20,11 +20,12 @@ config = BertConfig(
     intermediate_size=64,
     num_labels=3,
 )
-arc = ARCCallback()
+epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+arc = ARCCallback(rollback=True, total_epochs=epochs)
 with tempfile.TemporaryDirectory() as folder:
     arguments = TrainingArguments(
         output_dir=folder,
-        num_train_epochs=float(sys.argv[1]) if len(sys.argv) > 1 else 30,
+        num_train_epochs=epochs,
         per_device_train_batch_size=25,
         learning_rate=1e-4,
         lr_scheduler_type="constant",  # the controller is the schedule
