@@ -36,7 +36,7 @@ class Decider:
         self._settings = settings
         self._steering = steering
         self._recovery = recovery
-        self._policy = PolicyState(settings.policy)
+        self._policy = PolicyState(settings.policy, anneals=settings.annealed_epochs > 0)
         self._watch = LossWatch()
 
     def report(self, records: int, val_loss: float | None) -> Report:

@@ -20,6 +20,8 @@ class Policy:
             hardly moved yet uses the power 5.
         conviction: a move accelerates only where the probabilities of raise and lower differ by so much;
             in [0, 1), 0 lets every move accelerate.
+        hesitation: power of a lower that does not accelerate, while the final anneal is still to come; in
+            (0, 1], 1 switches it off. A lower LR always looks better for the next few epochs.
         undo: take a raise back after which the validation loss got worse, and accelerate no more. With
             ``rollback`` a raise after which the training loss got worse as well is taken back with the
             state of model and optimizer from before it.
@@ -33,6 +35,7 @@ class Policy:
 
     acceleration: int = 3
     conviction: float = 0.65
+    hesitation: float = 0.5
     undo: bool = True
     min_confidence: float = 0.0
     anneal: float = 0.2
@@ -50,9 +53,14 @@ class Policy:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
                 raise ValueError(f"got {name}={value!r}, need a number in [0, 1) (0 is off)")
+        power = self.hesitation
+        if isinstance(power, bool) or not isinstance(power, int | float) or not 0 < power <= 1:
+            raise ValueError(f"got hesitation={power!r}, need a number in (0, 1] (1 is off)")
 
 
-PAPER: Final = Policy(acceleration=1, conviction=0.0, undo=False, min_confidence=0.0, anneal=0.0)
+PAPER: Final = Policy(
+    acceleration=1, conviction=0.0, hesitation=1.0, undo=False, min_confidence=0.0, anneal=0.0
+)
 """Exactly the paper: the most probable action, nothing around it."""
 
 RESTART: Final = 0.1
@@ -82,10 +90,16 @@ class Move(NamedTuple):
 
 
 class PolicyState:
-    """A policy in use: it remembers the last actions."""
+    """A policy in use: it remembers the last actions.
 
-    def __init__(self, policy: Policy) -> None:
+    Args:
+        policy: the rules.
+        anneals: whether a final anneal comes.
+    """
+
+    def __init__(self, policy: Policy, *, anneals: bool = False) -> None:
         self.policy = policy
+        self._hesitation = policy.hesitation if anneals else 1.0
         self._streak = 0
         self._last = Action.KEEP
         self._last_multiplier = 1.0
@@ -131,13 +145,14 @@ class PolicyState:
         self._last = action
         lead = abs(probabilities[Action.RAISE] - probabilities[Action.LOWER])
         accelerates = self._accelerates and lead >= self.policy.conviction
+        hesitates = action is Action.LOWER and not accelerates
         power = min(self._streak, self.policy.acceleration) if accelerates else 1
         if still and accelerates and self.policy.acceleration > 1 and action is Action.RAISE:
             power = max(power, LEAP)
             note = f"the net has hardly moved, power {power}"
         elif action is not Action.KEEP and power > 1:
             note = f"{self._streak} in a row, power {power}"
-        return Move(action, math.pow(action.multiplier, power), note)
+        return Move(action, math.pow(action.multiplier, self._hesitation if hesitates else power), note)
 
     def rescue(self, *, restart: bool) -> float:
         """The factor after a loss that left the rails; what came before counts no more.

@@ -161,7 +161,10 @@ def test_any_arrays_are_advised_or_refused(
 
 
 @many
-@given(st.sampled_from(["acceleration", "conviction", "undo", "min_confidence", "anneal"]), anything)
+@given(
+    st.sampled_from(["acceleration", "conviction", "hesitation", "undo", "min_confidence", "anneal"]),
+    anything,
+)
 def test_any_rule_is_used_or_shown(name: str, value: Any) -> None:
     try:
         arc.Policy(**{name: value})

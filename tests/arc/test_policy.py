@@ -40,6 +40,32 @@ def test_only_conviction_accelerates() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "policy, anneals, factors",
+    [
+        (arc.Policy(), True, [0.618**0.5, 1.618, 0.618, 0.618**2]),
+        (arc.Policy(), False, [0.618, 1.618, 0.618, 0.618**2]),
+        (arc.Policy(hesitation=1.0), True, [0.618, 1.618, 0.618, 0.618**2]),
+    ],
+)
+def test_a_doubtful_lower_hesitates_where_an_anneal_comes(
+    policy: arc.Policy, anneals: bool, factors: list[float]
+) -> None:
+    state = PolicyState(policy, anneals=anneals)
+    answers = [(0.3, 0.25, 0.45), (0.45, 0.25, 0.3), (0.0, 0.1, 0.9), (0.0, 0.1, 0.9)]
+    assert [state.decide(answer, []).multiplier for answer in answers] == pytest.approx(factors)
+
+
+def test_only_a_known_end_makes_lowers_hesitate(answering: Answering) -> None:
+    for settings, factor in [({}, 0.618), ({"total_epochs": 50}, 0.618**0.5)]:
+        sgd = optimizer(0.1)
+        network = answering(arc.Action.LOWER)
+        policy = arc.Policy(acceleration=1, conviction=0.99999)
+        controller = arc.Controller(sgd, network=network, policy=policy, period=1, **settings)
+        epoch(controller, falling(0))
+        assert lr_of(sgd) == pytest.approx(0.1 * factor)
+
+
 def test_the_paper_does_not_accelerate() -> None:
     moves = _moves(PAPER, [RAISE] * 3 + [KEEP] + [LOWER] * 2, [1, 2, 3, 4, 5, 6])
     assert [m.multiplier for m in moves] == [1.618] * 3 + [1.0] + [0.618] * 2
@@ -74,6 +100,9 @@ def test_an_unsure_decision_becomes_a_keep() -> None:
         {"acceleration": True},
         {"conviction": 1.0},
         {"conviction": -0.1},
+        {"hesitation": 0.0},
+        {"hesitation": 1.1},
+        {"hesitation": True},
         {"undo": 1},
         {"min_confidence": -0.1},
         {"min_confidence": 1.0},
