@@ -1,0 +1,197 @@
+"""The project's bars for the shipped controller, from a comparison: ``python -m benchmarks.bars DIRECTORY``.
+
+Each line is a bar, what was found, and whether it is held; intervals are 95 % bootstrap intervals, stratified
+by task. Exits with 1 where one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from proxy_eval import scores, stats
+from proxy_eval.report.rows import load
+from proxy_eval.report.stage import of_horizon, whole_seeds
+from proxy_eval.report.summary import title
+from proxy_eval.stats import Array
+
+SHIPPED = "arc_anneal_rollback"
+"""ARC as the README recommends it."""
+WITHOUT_LR0 = "arc_auto_anneal_rollback"
+PAIRS = {"the paper's": ("arc_paper", "arc_published"), "the default": ("arc", "arc_default_published")}
+"""Our weights and the published ones under the same policy."""
+RIVALS = {
+    "constant": ["constant"],
+    "cosine": ["cosine"],
+    "cyclic cosine": ["cyclic_cosine"],
+    "exponential": ["exponential"],
+    "plateau": ["plateau"],
+    "GreedyLR": ["greedy", "greedy_sane"],
+    "AutoLRS": ["autolrs", "autolrs_scaled"],
+    "AutoLR": ["autolr", "autolr_scaled"],
+    "AutoDrop": ["autodrop", "autodrop_scaled"],
+    "SLS": ["line_search"],
+    "Schedule-Free": ["schedule_free"],
+    "Prodigy": ["prodigy", "prodigy_cosine"],
+    "D-Adaptation": ["d_adaptation"],
+}
+"""Each at the better of its rows."""
+CLEARLY = 0.02
+"""A task is clearly worse where the mean score is lower by this much and the interval is below 0."""
+
+
+class Bar(NamedTuple):
+    """A line of the table."""
+
+    asked: str
+    found: str
+    held: bool
+
+
+class Comparison:
+    """The scored runs of one horizon, and arrays (runs, tasks, LR0s) of them."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows
+        self.tasks = sorted(rows["task"].unique())
+        self.core = scores.core(rows)
+        every = sorted(rows["decade"].dropna().unique())
+        self.stress = [float(d) for d in every if d not in self.core]
+        self.labels = set(rows["label"])
+
+    def array(self, label: str, decades: list[float], column: str = "best") -> Array:
+        """Scores of a method."""
+        return scores.array(self.rows, label, column, decades=decades)
+
+
+def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
+    """Our weights against the published ones, and the tasks in which they are clearly worse."""
+    asked = f"better than the published weights, {policy} policy: 60 %, interval above 50 %, no task worse"
+    x, y = found.array(ours, found.core), found.array(theirs, found.core)
+    chance = float(stats.improvement(x, y))
+    low, high = stats.interval(stats.improvement, x, y, seed=0)
+    worse = []
+    for i, task in enumerate(found.tasks):
+        difference = (x - y)[:, i : i + 1]
+        mean = float(np.nanmean(difference))
+        if mean < -CLEARLY and stats.interval(_mean, difference, seed=0)[1] < 0:
+            worse.append(f"{task} {mean:+.2f}")
+    said = f"{chance:.0%} [{low:.0%}, {high:.0%}]; clearly worse: {', '.join(worse) or 'none'}"
+    return Bar(asked, said, chance >= 0.6 and low > 0.5 and not worse)
+
+
+def worst_lr0(found: Comparison) -> Bar:
+    """The mean over tasks of the score at the worst LR0, against the best rival's."""
+    asked = "best score at the worst LR0 (mean over tasks), clear of the runner-up"
+    of = {name: _best_row(found, labels) for name, labels in RIVALS.items()}
+    there = {name: label for name, label in of.items() if label}
+    ranked = sorted(there, key=lambda name: -_worst_of(found, there[name]))
+    x = found.array(SHIPPED, found.core)
+    said = [f"ARC {_worst(x):.2f} {_span(_worst, x)}"]
+    for name in ranked[:2]:
+        y = found.array(there[name], found.core)
+        need = "" if y.shape[-1] > 1 else ", no LR0"
+        said.append(f"{name} {_worst(y):.2f} {_span(_worst, y)}{need}")
+    y = found.array(there[ranked[0]], found.core)
+    low, _ = stats.interval(lambda a, b: _worst(a) - _worst(b), x, y, seed=0)
+    return Bar(asked, "; ".join(said), low > 0)
+
+
+def without_lr0(found: Comparison) -> Bar:
+    """No LR given, against the oracle."""
+    asked = "no LR given, annealed: 99 % of the oracle, lower end included"
+    x = found.array(WITHOUT_LR0, found.core)
+    low, high = stats.interval(_mean, x, seed=0)
+    return Bar(asked, f"{_mean(x):.3f} [{low:.3f}, {high:.3f}]{_below(found, x, 0.95)}", low >= 0.99)
+
+
+def any_lr0(found: Comparison) -> Bar:
+    """From any LR0 of the grid."""
+    asked = "from any LR0 of the grid: 95 % in every task, 98 % on average"
+    x = found.array(SHIPPED, found.core)
+    held = bool(_mean(x) >= 0.98 and np.nanmean(x, (0, 2)).min() >= 0.95)
+    return Bar(asked, f"{_mean(x):.3f} {_span(_mean, x, 3)}{_below(found, x, 0.95)}", held)
+
+
+def stress(found: Comparison) -> Bar:
+    """Far outside the grid."""
+    asked = "at the two stress LR0s: 90 % on average"
+    x = found.array(SHIPPED, found.stress)
+    each = ", ".join(f"{d:+g}: {np.nanmean(x[..., i]):.3f}" for i, d in enumerate(found.stress))
+    return Bar(asked, f"{_mean(x):.3f} ({each}){_below(found, x, 0.9)}", bool(_mean(x) >= 0.9))
+
+
+def divergence(found: Comparison) -> Bar:
+    """Runs that ended below the untrained model, or not finite."""
+    mine = found.rows[found.rows["label"] == SHIPPED]
+    bad = mine[mine["bad"]]
+    listed = ", ".join(f"{r.task} {r.decade:+g} seed {r.seed}" for r in bad.itertuples())
+    said = f"{len(bad)} of {len(mine)} runs{': ' + listed if listed else ''}"
+    return Bar("no divergence with guards on", said, bad.empty)
+
+
+def bars(found: Comparison) -> Iterator[Bar]:
+    """All bars whose methods were run."""
+    for policy, (ours, theirs) in PAIRS.items():
+        if {ours, theirs} <= found.labels:
+            yield improvement(found, policy, ours, theirs)
+    if WITHOUT_LR0 in found.labels:
+        yield without_lr0(found)
+    if SHIPPED in found.labels:
+        yield from (worst_lr0(found), any_lr0(found), stress(found), divergence(found))
+
+
+def _best_row(found: Comparison, labels: list[str]) -> str | None:
+    there = [label for label in labels if label in found.labels]
+    return max(there, key=functools.partial(_worst_of, found), default=None)
+
+
+def _worst_of(found: Comparison, label: str) -> float:
+    return float(_worst(found.array(label, found.core)))
+
+
+def _worst(array: Array) -> Array:
+    """Mean over tasks of the lowest LR0's mean over runs; leading axes are kept."""
+    lowest: Array = np.nanmean(array, -3).min(-1).mean(-1)
+    return lowest
+
+
+def _mean(array: Array) -> Array:
+    return stats.mean(array, (-3, -2, -1))
+
+
+def _span(statistic: object, array: Array, digits: int = 2) -> str:
+    low, high = stats.interval(statistic, array, seed=0)  # type: ignore[arg-type]
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _below(found: Comparison, array: Array, bound: float) -> str:
+    of: Mapping[str, float] = dict(zip(found.tasks, np.nanmean(array, (0, 2)).tolist(), strict=True))
+    listed = ", ".join(f"{task} {score:.3f}" for task, score in of.items() if score < bound)
+    return f"; below {bound:g}: {listed or 'none'}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("comparison", help="directory of python -m proxy_eval.compare")
+    parser.add_argument("--horizon", type=float, default=1.0)
+    args = parser.parse_args(argv)
+    rows = whole_seeds(load(args.comparison)).rows
+    found = Comparison(of_horizon(rows, args.horizon))
+    table = list(bars(found))
+    print(f"{found.rows['seed'].nunique()} seeds; ARC: {title(SHIPPED)}.\n")
+    print("| bar | found | held |\n|---|---|---|")
+    for bar in table:
+        print(f"| {bar.asked} | {bar.found} | {'yes' if bar.held else 'no'} |")
+    return 0 if all(bar.held for bar in table) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
