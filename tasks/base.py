@@ -97,7 +97,7 @@ class Task(ABC):
         metric_name: what :meth:`metric` returns, e.g. ``accuracy``.
         higher_is_better: the direction of the metric.
         scales: the fields' values per scale, ``mini`` and ``paper``.
-        together: whether runs of it can take their steps together (:mod:`tasks.together`);
+        together: whether runs of it can take their steps together (:mod:`tasks.together`), which
             :func:`tasks.together.check.difference` tells.
 
     Attributes:

@@ -21,7 +21,8 @@ def grouped(maps: Tensor, k: int, channels: int) -> Tensor:
     if maps.shape[1] != channels:
         return maps
     apart: Tensor = maps.unflatten(0, (-1, k))
-    return apart.permute(0, 3, 4, 1, 2).flatten(3).permute(0, 3, 1, 2)
+    # Of one channel each, flattening alone would be a view of maps whose channels come first.
+    return apart.permute(0, 3, 4, 1, 2).flatten(3).contiguous().permute(0, 3, 1, 2)
 
 
 def in_turn(maps: Tensor, k: int) -> Tensor:
