@@ -34,7 +34,10 @@ from tasks.together import Together
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``)."""
+    """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``).
+
+    ``branches`` is one of :data:`data_gen.branches.MODES` that the task knows (``data_gen.branches.mode``).
+    """
 
     task: str
     scale: str
