@@ -7,6 +7,7 @@ rest after, so that a slow change of the machine hits both. Exits with 1 where a
 
     python -m benchmarks.data_gen --tasks svhn_vgg,imdb_lstm --results speed.json   # a part of the tasks
     python -m benchmarks.data_gen --tasks movie_ner --results speed.json            # adds to it
+    python -m benchmarks.data_gen --branches together                               # ours, in this mode
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from arc.actions import Action
-from data_gen import schema, store
+from data_gen import branches, schema, store
 from data_gen.generate import TrialUnit, load
 from data_gen.trial import Trial
 from tasks import registry, workers
@@ -122,7 +123,7 @@ def _concatenated(parts: list[Predictions]) -> Predictions:
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
-def trial_of(task: str, index: int, *, cycles: int, period: int) -> Trial:
+def trial_of(task: str, index: int, *, cycles: int, period: int, mode: str = "sequential") -> Trial:
     """A trial of fixed length at an LR at which nothing diverges."""
     low, high = registry.get(task).lr_range["adam"]
     lr = math.exp(0.6 * math.log(low) + 0.4 * math.log(high))
@@ -137,6 +138,7 @@ def trial_of(task: str, index: int, *, cycles: int, period: int) -> Trial:
         period=period,
         max_period=period,
         cycles=cycles,
+        branches=branches.mode(mode, registry.get(task)),
     )
 
 
@@ -172,11 +174,13 @@ def fingerprint(trial: Trial) -> str:
     return load(trial.task, trial.scale, trial.source, "cpu")[1].fingerprint()
 
 
-def measure(names: list[str], processes: int, *, cycles: int, period: int) -> dict[str, dict[str, float]]:
-    """Rows per hour of both programs for each task."""
+def measure(
+    names: list[str], processes: int, *, cycles: int, period: int, mode: str
+) -> dict[str, dict[str, float]]:
+    """Rows per hour of both programs for each task; ``mode`` is how ours trains the branches."""
 
     def trials(index: int) -> list[Trial]:
-        return [trial_of(name, index, cycles=cycles, period=period) for name in names]
+        return [trial_of(name, index, cycles=cycles, period=period, mode=mode) for name in names]
 
     plain: dict[str, list[float]] = {name: [] for name in names}
     for trial in trials(0):
@@ -217,6 +221,7 @@ def main() -> int:
     parser.add_argument("--tasks", default=",".join(registry.names("zoo")), help="names, default: the zoo")
     parser.add_argument("--cycles", type=int, default=5, help="of each trial")
     parser.add_argument("--period", type=int, default=2, help="epochs")
+    parser.add_argument("--branches", choices=branches.MODES, default=branches.MODES[0], help="of ours")
     parser.add_argument("--results", type=Path, help="JSON file of results, read and written")
     options = parser.parse_args()
     results = {}
@@ -224,7 +229,10 @@ def main() -> int:
         results = json.loads(options.results.read_text())
     names = [name for name in options.tasks.split(",") if name]
     processes = workers.count("auto")
-    results |= measure(names, processes, cycles=options.cycles, period=options.period) if names else {}
+    if names:
+        results |= measure(
+            names, processes, cycles=options.cycles, period=options.period, mode=options.branches
+        )
     if options.results:
         options.results.write_text(json.dumps(results, indent=1))
     table, holds = report(results)

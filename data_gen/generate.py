@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_gen import store, trial
+from data_gen import branches, store, trial
 from data_gen.trial import Trial
 from tasks import board, optimizers, ray_workers, registry, workers
 from tasks.base import Source, Splits, Task, source_of
@@ -31,6 +31,7 @@ class GenerateConfig:
     period: int | None
     max_period: int
     cycles: int
+    branches: str
     scale: str
     data: str
     data_dir: Any
@@ -50,6 +51,8 @@ class GenerateConfig:
         for name in ("runs", "max_period", "cycles"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        if self.branches not in branches.MODES:
+            raise InputError(f"got branches={self.branches}, need {' or '.join(branches.MODES)}")
         if not self.timeout > 0:
             raise InputError(f"got timeout={self.timeout}, need minutes > 0")
         self.share()
@@ -182,6 +185,7 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 max_period=config.max_period,
                 cycles=config.cycles,
                 settings=settings,
+                branches=branches.mode(config.branches, found[name][0]),
             )
             if asked.lr_range is None:
                 _check_ranges(found[name][0], name, config)

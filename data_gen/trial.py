@@ -22,18 +22,22 @@ from typing import Any
 import numpy as np
 
 from arc.actions import Action
-from data_gen import schema
+from data_gen import branches, schema
 from data_gen.labels import ranking
 from tasks import registry
 from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
 from tasks.seeding import derive
 from tasks.settings import NONE
+from tasks.together import Together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``)."""
+    """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``).
+
+    ``branches`` is one of :data:`data_gen.branches.MODES` that the task knows (``data_gen.branches.mode``).
+    """
 
     task: str
     scale: str
@@ -46,6 +50,7 @@ class Trial:
     max_period: int
     cycles: int
     settings: str = NONE
+    branches: str = "sequential"
 
     def draw(self, task: Task) -> tuple[str, float, int]:
         """The run's optimizer, initial LR (log-uniform) and period (epochs)."""
@@ -63,7 +68,6 @@ class Trial:
             "source": self.source.kind,
             "settings": asdict(task),  # all of them, the replaced ones among them
             "data": data_fingerprint,
-            "branches": "sequential",
             "schema": schema.VERSION,
         }
         encoded = json.dumps(decisive, sort_keys=True, default=str).encode()
@@ -77,7 +81,12 @@ def rows(
     optimizer, lr, period = trial.draw(task)
     name = registry.short_name(trial.task)
     run_key = (trial.seed, name, trial.index)
-    run = TaskRun(task, data, optimizer=optimizer, lr=lr, seed=derive(*run_key, "init"), device=device)
+
+    def fresh() -> TaskRun:
+        return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=derive(*run_key, "init"), device=device)
+
+    run = fresh()
+    group = Together([fresh() for _ in Action]) if trial.branches == "together" else None
     constant = {
         "run_id": trial.run_id(task, fingerprint),
         "task": name,
@@ -92,29 +101,29 @@ def rows(
         began = time.perf_counter()
         run.set_lr(lr)
         run.reseed(*run_key, cycle, "trunk")
-        train_loss, val_loss, val_metric = _train(run, period, metric=True)
-        branches: dict[Action, list[float]] = {action: [] for action in Action}
+        train_loss, val_loss, val_metric = branches.train(run, period, metric=True)
+        branched: dict[Action, list[float]] = {action: [] for action in Action}
         chosen = None
         if math.isfinite(val_loss[-1]):
             checkpoint = run.snapshot()
-            for action in Action:
-                run.restore(checkpoint)
-                run.set_lr(lr * action.multiplier)
-                run.reseed(*run_key, cycle, action.label)
-                branches[action] = _train(run, period, metric=False)[1]
+            start = _starter(checkpoint, lr, (*run_key, cycle))
+            if group is None:
+                branched = branches.sequential(run, start, period)
+            else:
+                branched = branches.together(group, start, period)
             run.restore(checkpoint)
             if cycle + 1 < trial.cycles:
                 choice = np.random.default_rng(derive(*run_key, cycle, "choice"))
-                chosen = _choose([branches[a][-1] for a in Action], choice)
+                chosen = _choose([branched[a][-1] for a in Action], choice)
         yield constant | {
             "cycle": cycle,
             "lr": lr,
             "train_loss": train_loss,
             "val_loss": val_loss,
             "val_metric": val_metric,
-            "raise_val_loss": branches[Action.RAISE],
-            "keep_val_loss": branches[Action.KEEP],
-            "lower_val_loss": branches[Action.LOWER],
+            "raise_val_loss": branched[Action.RAISE],
+            "keep_val_loss": branched[Action.KEEP],
+            "lower_val_loss": branched[Action.LOWER],
             "chosen": chosen.label if chosen is not None else None,
             "seconds": time.perf_counter() - began,
         }
@@ -123,24 +132,13 @@ def rows(
         lr *= chosen.multiplier
 
 
-def _train(run: TaskRun, epochs: int, *, metric: bool) -> tuple[list[float], list[float], list[float]]:
-    """Train for some epochs: training loss per step, validation loss and metric per epoch.
+def _starter(checkpoint: dict[str, Any], lr: float, key: tuple[object, ...]) -> branches.Start:
+    def start(run: TaskRun, action: Action) -> None:
+        run.restore(checkpoint)
+        run.set_lr(lr * action.multiplier)
+        run.reseed(*key, action.label)
 
-    Stops at the first epoch that is not finite, with NaN as its validation loss.
-    """
-    train_loss: list[float] = []
-    val_loss: list[float] = []
-    val_metric: list[float] = []
-    for _ in range(epochs):
-        losses = run.train(run.steps_per_epoch)
-        train_loss += losses
-        evaluation = run.evaluate("val", metric=metric) if all(map(math.isfinite, losses)) else None
-        if evaluation is None or not math.isfinite(evaluation.loss):
-            return train_loss, [*val_loss, math.nan], [*val_metric, math.nan] if metric else []
-        val_loss.append(evaluation.loss)
-        if evaluation.metric is not None:
-            val_metric.append(evaluation.metric)
-    return train_loss, val_loss, val_metric
+    return start
 
 
 def _choose(final_losses: list[float], rng: np.random.Generator) -> Action | None:

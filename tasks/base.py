@@ -97,6 +97,8 @@ class Task(ABC):
         metric_name: what :meth:`metric` returns, e.g. ``accuracy``.
         higher_is_better: the direction of the metric.
         scales: the fields' values per scale, ``mini`` and ``paper``.
+        together: whether runs of it can take their steps together (:mod:`tasks.together`), which
+            :func:`tasks.together.check.difference` tells.
 
     Attributes:
         batch_size: examples of one optimizer step.
@@ -107,6 +109,7 @@ class Task(ABC):
     metric_name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    together: ClassVar[bool] = False
 
     batch_size: int
     lr_range: Mapping[str, tuple[float, float]]

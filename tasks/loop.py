@@ -58,7 +58,7 @@ class TaskRun:
         self._order = torch.Generator()
         self._rng: list[Tensor] = []
         self.reseed(seed, "init")
-        with self._borrowed_rng():
+        with self.borrowed_rng():
             self.model = task.build().to(self.device)
         factory = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
         self._parameters = list(self.model.parameters())
@@ -120,7 +120,7 @@ class TaskRun:
         began = time.perf_counter()
         losses = torch.empty(steps, device=self.device)
         self.model.train()
-        with self._borrowed_rng():
+        with self.borrowed_rng():
             for i in range(steps):
                 batch = self.next_batch()
                 losses[i] = self._step(batch) if step is None else step(self._closure(batch))
@@ -151,7 +151,7 @@ class TaskRun:
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         predictions: list[Predictions] = []
         self.model.eval()
-        with self._borrowed_rng(keep=False), torch.no_grad():
+        with self.borrowed_rng(keep=False), torch.no_grad():
             for start in range(0, count, size):
                 batch = {k: v[start : start + size] for k, v in data.items()}
                 loss, predicted = self.task.forward(self.model, batch)
@@ -186,7 +186,7 @@ class TaskRun:
         began = time.perf_counter()
         keep = contextlib.nullcontext() if update_statistics else kept_buffers(self.model)
         self.model.train()
-        with self._borrowed_rng(keep=False), torch.no_grad(), keep:
+        with self.borrowed_rng(keep=False), torch.no_grad(), keep:
             losses = [self.task.forward(self.model, batch)[0].double() for batch in batches]
         self.cost.add(forwards=len(losses), seconds=time.perf_counter() - began)
         return torch.stack(losses).mean().item()
@@ -221,7 +221,7 @@ class TaskRun:
         self.cost.add(seconds=time.perf_counter() - began)
 
     @contextlib.contextmanager
-    def _borrowed_rng(self, *, keep: bool = True) -> Iterator[None]:
+    def borrowed_rng(self, *, keep: bool = True) -> Iterator[None]:
         """Run the body on this run's random state; put the caller's back afterwards."""
         cuda = self.device.type == "cuda"
         before = [torch.get_rng_state()]

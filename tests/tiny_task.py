@@ -13,6 +13,7 @@ from tasks.base import Batch, Predictions, Source, Splits, Task
 class TinyTask(Task):
     """Which of three numbers is the largest, with dropout."""
 
+    together = True
     scales: ClassVar = {
         "mini": {
             "batch_size": 16,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tasks.nets.concat import Concat
 
 
 class DenseNet(nn.Module):
@@ -58,7 +59,9 @@ class _Dense(nn.Module):
         self.conv1 = nn.Conv2d(channels, 4 * growth, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(4 * growth)
         self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
+        self.join = Concat()
 
     def forward(self, maps: Tensor) -> Tensor:
         new = self.conv1(F.relu(self.norm1(maps)))
-        return torch.cat([maps, self.conv2(F.relu(self.norm2(new)))], dim=1)
+        joined: Tensor = self.join(maps, self.conv2(F.relu(self.norm2(new))))
+        return joined

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
+
+from tasks.nets.concat import Concat
 
 Kernel = int | tuple[int, int]
 Width = Callable[[int], int]
@@ -80,9 +81,11 @@ class _Parallel(nn.Module):
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
+        self.join = Concat()
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([branch(maps) for branch in self.branches], dim=1)
+        joined: Tensor = self.join(*(branch(maps) for branch in self.branches))
+        return joined
 
 
 def _unit(

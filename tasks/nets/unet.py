@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tasks.nets.concat import Concat
 
 
 def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -31,6 +32,7 @@ class Up(nn.Module):
     def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(channels_in, channels_out, 2, stride=2)
+        self.join = Concat()
         self.conv = double_conv(channels_out + channels_skip, channels_out)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
@@ -41,7 +43,7 @@ class Up(nn.Module):
             return grown
         # Odd sizes lose a row or column when they are halved.
         x = F.pad(x, (0, skip.shape[-1] - x.shape[-1], 0, skip.shape[-2] - x.shape[-2]))
-        joined: Tensor = self.conv(torch.cat([skip, x], dim=1))
+        joined: Tensor = self.conv(self.join(skip, x))
         return joined
 
 

@@ -36,6 +36,7 @@ class IMDBLSTM(Task):
     """
 
     role = "zoo"
+    together = True
 
     vocabulary: int
     length: int

@@ -35,6 +35,7 @@ class MovieNER(Task):
     """
 
     role = "zoo"
+    together = True
     metric_name = "span_f1"
 
     vocabulary: int

@@ -37,6 +37,7 @@ class ShakespeareGRU(Task):
     """
 
     role = "zoo"
+    together = True
     metric_name = "bits_per_character"
     higher_is_better = False
 

@@ -29,6 +29,7 @@ class CubUnet(Task):
     """
 
     role: ClassVar[Role] = "zoo"
+    together = True
     metric_name: ClassVar[str] = "dice"
     scales: ClassVar = {
         "mini": {

@@ -29,6 +29,7 @@ class FoodDenseNet(Dishes):
     """
 
     role = "zoo"
+    together = True
 
     blocks: tuple[int, ...]
     growth: int

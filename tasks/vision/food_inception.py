@@ -29,6 +29,7 @@ class FoodInception(Dishes):
     """
 
     role = "zoo"
+    together = True
 
     modules: tuple[int, int, int]
     width: float

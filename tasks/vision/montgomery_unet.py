@@ -28,6 +28,7 @@ class MontgomeryUNet(Task):
     """
 
     role = "zoo"
+    together = True
     metric_name = "dice"
 
     scenes: objects.Scenes

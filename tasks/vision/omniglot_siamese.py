@@ -29,6 +29,7 @@ class OmniglotSiamese(Task):
     """
 
     role = "zoo"
+    together = True
 
     pairs: tuple[int, int]
     size: int

@@ -28,6 +28,7 @@ class SvhnAdversarial(HouseNumbers):
     """
 
     role = "zoo"
+    together = True
     metric_name = "adversarial_accuracy"
 
     stages: tuple[int, ...]

@@ -26,6 +26,7 @@ class SvhnECC(HouseNumbers):
     """
 
     role = "zoo"
+    together = True
 
     bits: int
     stages: tuple[int, ...]

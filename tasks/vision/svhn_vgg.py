@@ -21,6 +21,7 @@ class SvhnVGG(HouseNumbers):
     """
 
     role = "zoo"
+    together = True
 
     stages: tuple[int, ...]
     width: int

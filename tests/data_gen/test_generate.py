@@ -81,6 +81,7 @@ def test_place_workers_and_output_do_not_change_a_run_id(tmp_path):
         ("shard=3/2", "shard=3/2"),
         ("shard=half", "shard=half"),
         ("timeout=0", "timeout=0"),
+        ("branches=both", "branches=both, need sequential or together"),
         ("device=tpu", "device=tpu"),
         ("runs", "need key=value"),
     ],
@@ -100,3 +101,25 @@ def test_shards_share_the_same_trials(tmp_path):
         first, stride = config(tmp_path, f"shard={i}/3").share()
         shares += everything[first::stride]
     assert sorted(t.index for t in shares) == [0, 1, 2, 3, 4]
+
+
+def test_branches_together_are_trials_of_their_own(tmp_path):
+    alone, together = (
+        list(generate.units(config(tmp_path, "runs=2", f"branches={mode}")))
+        for mode in ("sequential", "together")
+    )
+    assert not {u.run_id for u in alone} & {u.run_id for u in together}
+    assert [unit.run() for unit in together] == [2, 2]
+    assert [unit.run() for unit in together] == [0, 0]
+    assert [unit.run() for unit in alone] == [2, 2]
+    assert len(contents(tmp_path)) == 4
+
+
+def test_a_task_that_cannot_train_them_together_repeats_nothing(tmp_path):
+    own = tmp_path / "plain_task.py"
+    own.write_text(Path(TINY).read_text().replace("    together = True\n", ""))
+    alone, together = (
+        [u.run_id for u in generate.units(config(tmp_path, f"task={own}", "runs=2", f"branches={mode}"))]
+        for mode in ("sequential", "together")
+    )
+    assert alone == together

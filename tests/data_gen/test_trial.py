@@ -1,5 +1,6 @@
 """One trial run: its rows, its determinism, and what happens where a training diverges."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from arc.actions import Action
-from data_gen import schema, store
+from data_gen import branches, schema, store
 from data_gen.generate import load
 from data_gen.samples import samples_of
 from data_gen.trial import Trial, rows
 from tasks.base import Source
+from tasks.loop import Evaluation, TaskRun
+from tasks.together import Together
 from tests.conftest import TINY
 
 
@@ -97,8 +100,6 @@ def test_a_trunk_that_diverges_ends_the_run_with_usable_rows():
 
 
 def test_branches_that_all_diverge_end_the_run(monkeypatch):
-    from tasks.loop import TaskRun
-
     train = TaskRun.train
     monkeypatch.setattr(
         TaskRun,
@@ -116,8 +117,6 @@ def test_branches_that_all_diverge_end_the_run(monkeypatch):
 
 
 def test_a_diverged_branch_is_not_chosen(monkeypatch):
-    from tasks.loop import TaskRun
-
     train = TaskRun.train
 
     def diverges_above(self, steps):
@@ -128,3 +127,75 @@ def test_a_diverged_branch_is_not_chosen(monkeypatch):
         first = run(trial(index=index))[0]
         assert math.isnan(first["raise_val_loss"][-1])
         assert first["chosen"] in ("keep", "lower")
+
+
+# -- branches together -------------------------------------------------------------------------------
+
+
+def test_ids_of_trials_are_what_they_were_before_there_was_a_choice():
+    task, _ = load(TINY, "mini", Source(), "cpu")
+    asked = trial(index=3, seed=1, lr_range=None, period=1, cycles=2)
+    assert asked.run_id(task, "f") == "2e5dc0f02d7ad728"
+    assert replace(asked, optimizers=("sgd",)).run_id(task, "f") == "2d4afe3d02000e32"
+    assert replace(asked, branches="together").run_id(task, "f") != asked.run_id(task, "f")
+
+
+def test_together_follows_the_procedure_and_repeats_itself():
+    found, alone = run(trial(branches="together")), run(trial())
+    assert found == run(trial(branches="together"))
+    assert len(found) == 4
+    assert found[0]["train_loss"] == alone[0]["train_loss"]
+    assert found[0]["run_id"] != alone[0]["run_id"]
+    for row in found:
+        lengths = [len(row[f"{a.label}_val_loss"]) for a in Action]
+        assert lengths == [2, 2, 2]
+    for row, after in itertools.pairwise(found):
+        assert after["lr"] == pytest.approx(row["lr"] * Action[row["chosen"].upper()].multiplier)
+
+
+def test_together_and_sequential_branches_agree_within_noise():
+    def finals(mode: str, seed: int) -> list[float]:
+        (row,) = run(trial(branches=mode, seed=seed, cycles=1))
+        return [row[f"{a.label}_val_loss"][-1] for a in Action]
+
+    seeds = range(12)
+    differences = np.subtract(
+        [finals("together", s) for s in seeds], [finals("sequential", s) for s in seeds]
+    )
+    assert (np.abs(differences.mean(0)) < 3 * differences.std(0, ddof=1) / len(seeds) ** 0.5).all()
+    assert (np.abs(differences) < 0.1).all()
+
+
+def test_together_without_dropout_is_sequential_but_for_rounding(monkeypatch):
+    monkeypatch.setattr("torch.nn.Dropout.forward", lambda self, x: x)
+    (found,), (alone,) = run(trial(branches="together", cycles=1)), run(trial(cycles=1))
+    for action in Action:
+        column = f"{action.label}_val_loss"
+        assert found[column] == pytest.approx(alone[column], rel=1e-4)
+
+
+def test_a_branch_that_diverges_stops_while_the_others_go_on(monkeypatch):
+    evaluate = TaskRun.evaluate
+
+    def diverges_above(self, split="val", *, metric=True):
+        return Evaluation(math.nan, None) if self.lr > 1.5e-2 else evaluate(self, split, metric=metric)
+
+    expected = run(trial(branches="together", cycles=1))[0]
+    monkeypatch.setattr(TaskRun, "evaluate", diverges_above)
+    found = run(trial(branches="together", cycles=2))[0]
+    assert len(found["raise_val_loss"]) == 1
+    assert math.isnan(found["raise_val_loss"][0])
+    assert found["keep_val_loss"] == expected["keep_val_loss"]
+    assert found["lower_val_loss"] == expected["lower_val_loss"]
+    assert found["chosen"] in ("keep", "lower")
+
+
+def test_branches_that_really_explode_leave_the_others_finite():
+    task, data = load(TINY, "mini", Source(), "cpu")
+    group = Together([TaskRun(task, data, optimizer="sgd", lr=1e-2, seed=0) for _ in Action])
+    found = branches.together(group, lambda r, a: r.set_lr(1e30 if a == Action.RAISE else 1e-2), 2)
+    assert math.isnan(found[Action.RAISE][-1])
+    assert len(found[Action.RAISE]) == 1
+    for action in (Action.KEEP, Action.LOWER):
+        assert len(found[action]) == 2
+        assert all(map(math.isfinite, found[action]))
