@@ -7,7 +7,7 @@ rest after, so that a slow change of the machine hits both. Exits with 1 where a
 
     python -m benchmarks.data_gen --tasks svhn_vgg,imdb_lstm --results speed.json   # a part of the tasks
     python -m benchmarks.data_gen --tasks movie_ner --results speed.json            # adds to it
-    python -m benchmarks.data_gen --branches together                               # ours, in this mode
+    python -m benchmarks.data_gen --branches sequential                             # ours, in this mode
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def trial_of(task: str, index: int, *, cycles: int, period: int, mode: str = "se
         period=period,
         max_period=period,
         cycles=cycles,
-        branches=branches.mode(mode, registry.get(task)),
+        branches=branches.mode(mode, registry.get(task), "mini"),
     )
 
 

@@ -20,13 +20,18 @@ from tasks.base import Task
 from tasks.loop import TaskRun
 from tasks.together import Together
 
-MODES = ("sequential", "together")
+MODES = ("auto", "sequential", "together")
 """Values of ``branches`` in ``configs/data_gen.yaml``."""
 
 
-def mode(asked: str, task: Task) -> str:
-    """How a trial's branches are trained: as asked for, but one by one where the task cannot do otherwise."""
-    return asked if task.together else "sequential"
+def mode(asked: str, task: Task, scale: str) -> str:
+    """How a trial's branches are trained: ``sequential`` or ``together``.
+
+    One by one where the task cannot do otherwise; ``auto`` also where the networks are large, which have
+    less overhead to share and need the memory of one.
+    """
+    small = asked == "together" or (asked == "auto" and scale == "mini")
+    return "together" if small and task.together else "sequential"
 
 
 Start = Callable[[TaskRun, Action], None]

@@ -52,7 +52,7 @@ class GenerateConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         if self.branches not in branches.MODES:
-            raise InputError(f"got branches={self.branches}, need {' or '.join(branches.MODES)}")
+            raise InputError(f"got branches={self.branches}, need {', '.join(branches.MODES)}")
         if not self.timeout > 0:
             raise InputError(f"got timeout={self.timeout}, need minutes > 0")
         self.share()
@@ -185,7 +185,7 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 max_period=config.max_period,
                 cycles=config.cycles,
                 settings=settings,
-                branches=branches.mode(config.branches, found[name][0]),
+                branches=branches.mode(config.branches, found[name][0], config.scale),
             )
             if asked.lr_range is None:
                 _check_ranges(found[name][0], name, config)

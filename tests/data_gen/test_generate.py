@@ -81,7 +81,7 @@ def test_place_workers_and_output_do_not_change_a_run_id(tmp_path):
         ("shard=3/2", "shard=3/2"),
         ("shard=half", "shard=half"),
         ("timeout=0", "timeout=0"),
-        ("branches=both", "branches=both, need sequential or together"),
+        ("branches=both", "branches=both, need auto, sequential, together"),
         ("device=tpu", "device=tpu"),
         ("runs", "need key=value"),
     ],
