@@ -135,7 +135,8 @@ def _compose(module: str, arguments: list[str]) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "main", main)
-        patch.delitem(sys.modules, module, raising=False)
+        for loaded in (module, f"{module}.__main__"):  # runpy warns of what another test has imported
+            patch.delitem(sys.modules, loaded, raising=False)
         with pytest.raises(SystemExit) as ended:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
     assert composed and not ended.value.code, module
