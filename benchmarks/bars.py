@@ -7,7 +7,6 @@ by task. Exits with 1 where one is missed.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -86,20 +85,22 @@ def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
     return Bar(asked, said, chance >= 0.6 and low > 0.5 and not worse)
 
 
-def worst_lr0(found: Comparison) -> Bar:
+def worst_lr0(found: Comparison, view: str, words: str) -> Bar:
     """The mean over tasks of the score at the worst LR0, against the best rival's."""
-    asked = "best score at the worst LR0 (mean over tasks), clear of the runner-up"
-    of = {name: _best_row(found, labels) for name, labels in RIVALS.items()}
-    there = {name: label for name, label in of.items() if label}
-    ranked = sorted(there, key=lambda name: -_worst_of(found, there[name]))
-    x = found.array(SHIPPED, found.core)
+    asked = f"best score at the worst LR0 (mean over tasks), clear of the runner-up, {words}"
+    arrays: dict[str, Array] = {}
+    for name, labels in RIVALS.items():
+        rows = [found.array(label, found.core, view) for label in labels if label in found.labels]
+        if rows:
+            arrays[name] = max(rows, key=lambda row: float(_worst(row)))
+    ranked = sorted(arrays, key=lambda name: -float(_worst(arrays[name])))
+    x = found.array(SHIPPED, found.core, view)
     said = [f"ARC {_worst(x):.2f} {_span(_worst, x)}"]
     for name in ranked[:2]:
-        y = found.array(there[name], found.core)
+        y = arrays[name]
         need = "" if y.shape[-1] > 1 else ", no LR0"
         said.append(f"{name} {_worst(y):.2f} {_span(_worst, y)}{need}")
-    y = found.array(there[ranked[0]], found.core)
-    low, _ = stats.interval(lambda a, b: _worst(a) - _worst(b), x, y, seed=0)
+    low, _ = stats.interval(lambda a, b: _worst(a) - _worst(b), x, arrays[ranked[0]], seed=0)
     return Bar(asked, "; ".join(said), low > 0)
 
 
@@ -144,16 +145,9 @@ def bars(found: Comparison) -> Iterator[Bar]:
     if WITHOUT_LR0 in found.labels:
         yield without_lr0(found)
     if SHIPPED in found.labels:
-        yield from (worst_lr0(found), any_lr0(found), stress(found), divergence(found))
-
-
-def _best_row(found: Comparison, labels: list[str]) -> str | None:
-    there = [label for label in labels if label in found.labels]
-    return max(there, key=functools.partial(_worst_of, found), default=None)
-
-
-def _worst_of(found: Comparison, label: str) -> float:
-    return float(_worst(found.array(label, found.core)))
+        yield worst_lr0(found, "best", "equal steps")
+        yield worst_lr0(found, "best_within", "equal total cost")
+        yield from (any_lr0(found), stress(found), divergence(found))
 
 
 def _worst(array: Array) -> Array:
