@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Predictions, Role, Source, Splits, Task
 from tasks.data import coco, objects
 from tasks.data.images import standardised
 from tasks.metrics.detection import mean_average_precision
@@ -33,7 +33,7 @@ class CocoRetinaNet(Task):
         tower: convolutions of each head before its output.
     """
 
-    role = "evaluation"
+    role: ClassVar[Role] = "evaluation"
     metric_name = "mAP"
 
     scenes: objects.Scenes
