@@ -29,8 +29,7 @@ class MovieNER(Task):
         length: tokens of a sentence.
         span: tokens of an embedded training row, of which an epoch sees ``length`` at a random place.
         rows: embedded training sentences.
-        hidden: width of BERT.
-        layers: its blocks.
+        hidden, layers: width and blocks of BERT.
         pretrained: hub name or directory of its weights and word pieces; None: random weights, whole words.
     """
 
