@@ -16,8 +16,8 @@ class Policy:
 
     Attributes:
         acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
-            min(n, acceleration); 1 switches it off. With ``rollback``, a raise in the start of a net that has
-            hardly moved yet uses the power 5.
+            min(n, acceleration); 1 switches it off. With ``rollback``, such a raise in the start of a net
+            that has hardly moved yet uses the power 5.
         conviction: a move accelerates only where the probabilities of raise and lower differ by so much;
             in [0, 1), 0 lets every move accelerate.
         hesitation: power of a lower that does not accelerate, while the final anneal is still to come; in
@@ -145,14 +145,15 @@ class PolicyState:
         self._last = action
         lead = abs(probabilities[Action.RAISE] - probabilities[Action.LOWER])
         accelerates = self._accelerates and lead >= self.policy.conviction
-        hesitates = action is Action.LOWER and not accelerates
-        power = min(self._streak, self.policy.acceleration) if accelerates else 1
-        if still and accelerates and self.policy.acceleration > 1 and action is Action.RAISE:
-            power = max(power, LEAP)
-            note = f"the net has hardly moved, power {power}"
-        elif action is not Action.KEEP and power > 1:
-            note = f"{self._streak} in a row, power {power}"
-        return Move(action, math.pow(action.multiplier, self._hesitation if hesitates else power), note)
+        power: float = min(self._streak, self.policy.acceleration) if accelerates else 1
+        why = f"{self._streak} in a row"
+        if action is Action.LOWER and not accelerates:
+            power, why = self._hesitation, "doubtful, and the anneal is to come"
+        elif action is Action.RAISE and accelerates and still and self.policy.acceleration > 1:
+            power, why = max(power, LEAP), "the net has hardly moved"
+        if action is not Action.KEEP and power != 1:
+            note = f"{why}, power {power:g}"
+        return Move(action, math.pow(action.multiplier, power), note)
 
     def rescue(self, *, restart: bool) -> float:
         """The factor after a loss that left the rails; what came before counts no more.

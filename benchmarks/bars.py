@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -160,14 +160,14 @@ def _mean(array: Array) -> Array:
     return stats.mean(array, (-3, -2, -1))
 
 
-def _span(statistic: object, array: Array, digits: int = 2) -> str:
-    low, high = stats.interval(statistic, array, seed=0)  # type: ignore[arg-type]
+def _span(statistic: Callable[..., Array], array: Array, digits: int = 2) -> str:
+    low, high = stats.interval(statistic, array, seed=0)
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _below(found: Comparison, array: Array, bound: float) -> str:
-    of: Mapping[str, float] = dict(zip(found.tasks, np.nanmean(array, (0, 2)).tolist(), strict=True))
-    listed = ", ".join(f"{task} {score:.3f}" for task, score in of.items() if score < bound)
+    of = zip(found.tasks, np.nanmean(array, (0, 2)).tolist(), strict=True)
+    listed = ", ".join(f"{task} {score:.3f}" for task, score in of if score < bound)
     return f"; below {bound:g}: {listed or 'none'}"
 
 

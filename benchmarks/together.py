@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from arc.actions import Action
 from benchmarks.data_gen import fingerprint, trial_of
 from data_gen import trial
-from data_gen.branches import MODES
 from data_gen.generate import loaded
 from tasks import registry
 from tasks.loop import TaskRun
@@ -42,7 +42,7 @@ def of_step(name: str, turns: int, steps: int = 10) -> list[float]:
     task, data = loaded(asked, "cpu")
     optimizer, lr, _ = asked.draw(task)
     alone, runs = (
-        [TaskRun(task, data, optimizer=optimizer, lr=lr * m, seed=0) for m in (1.618, 1, 0.618)]
+        [TaskRun(task, data, optimizer=optimizer, lr=lr * a.multiplier, seed=0) for a in Action]
         for _ in range(2)
     )
     group = Together(runs)
@@ -58,7 +58,7 @@ def of_cycle(name: str, turns: int, cycles: int = 2) -> list[float]:
         task, data = loaded(asked, "cpu")
         return lambda: list(trial.rows(asked, task, data, fingerprint(asked)))
 
-    return [s / cycles for s in seconds([way(mode) for mode in MODES], turns)]
+    return [s / cycles for s in seconds([way("sequential"), way("together")], turns)]
 
 
 def main() -> None:

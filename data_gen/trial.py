@@ -36,7 +36,7 @@ from tasks.together import Together
 class Trial:
     """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``).
 
-    ``branches`` is one of :data:`data_gen.branches.MODES` that the task knows (``data_gen.branches.mode``).
+    ``branches`` is ``sequential`` or ``together``, as :func:`data_gen.branches.mode` says for the task.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""The concatenation of maps as a layer, so that :mod:`tasks.nets.stacked` can replace it."""
+"""The concatenation of maps as a layer, so that :mod:`tasks.together` can replace it."""
 
 from __future__ import annotations
 

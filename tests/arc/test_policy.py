@@ -53,7 +53,9 @@ def test_a_doubtful_lower_hesitates_where_an_anneal_comes(
 ) -> None:
     state = PolicyState(policy, anneals=anneals)
     answers = [(0.3, 0.25, 0.45), (0.45, 0.25, 0.3), (0.0, 0.1, 0.9), (0.0, 0.1, 0.9)]
-    assert [state.decide(answer, []).multiplier for answer in answers] == pytest.approx(factors)
+    moves = [state.decide(answer, []) for answer in answers]
+    assert [move.multiplier for move in moves] == pytest.approx(factors)
+    assert ("the anneal is to come, power 0.5" in moves[0].note) == (factors[0] > 0.7)
 
 
 def test_only_a_known_end_makes_lowers_hesitate(answering: Answering) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from arc.actions import Action
 from tasks import registry
 from tasks.base import Source, Splits
 from tasks.loop import TaskRun
@@ -16,7 +17,6 @@ from tasks.together.twin import NotStackable
 
 STACKED = [name for name in registry.names() if registry.task_class(name).together]
 every_stacked = pytest.mark.parametrize("name", STACKED)
-LRS = (1.618, 1.0, 0.618)
 
 
 def runs_of(name: str, seed: int = 0, optimizer: str = "adam") -> list[TaskRun]:
@@ -24,7 +24,7 @@ def runs_of(name: str, seed: int = 0, optimizer: str = "adam") -> list[TaskRun]:
     data = Splits(*({k: v[: 3 * task.batch_size] for k, v in s.items()} for s in task.load(Source())))
     low, high = task.lr_range[optimizer]
     lr = low * (high / low) ** 0.4
-    found = [TaskRun(task, data, optimizer=optimizer, lr=lr * m, seed=seed) for m in LRS]
+    found = [TaskRun(task, data, optimizer=optimizer, lr=lr * a.multiplier, seed=seed) for a in Action]
     for i, run in enumerate(found):
         run.reseed("branch", i)
     return found
