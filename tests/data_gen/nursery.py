@@ -53,11 +53,11 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def kill(pids: list[int]) -> None:
-    """SIGKILL; one that is gone already is none the worse."""
+def send(what: signal.Signals, pids: list[int]) -> None:
+    """A signal; a process that is gone already is none the worse."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, what)
 
 
 def code(pid: int) -> int:
@@ -73,30 +73,31 @@ def parts(out: Path) -> dict[str, int]:
 
 
 def kills(out: Path, *overrides: str) -> dict[str, object]:
-    """Twenty kills of a worker, of the parent, of both, zero to three trials apart; then a calm call."""
+    """Twenty kills of a worker, of the parent, of both, at most one trial apart; then a calm call."""
     rng = random.Random(0)
     victims = ["worker", "parent", "both"] * 6 + ["worker", "both"]
     rng.shuffle(victims)
     parent, killed, made = 0, [], {}
     for victim in victims:
         parent = parent or start(f"out={out}", *overrides)
-        goal = len(made) + rng.randrange(3)
+        goal = len(made) + rng.randrange(2)
         while len(list(out.rglob("part-*"))) < goal or not children(parent):
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.05))
-        workers = children(parent)
-        if victim != "parent":
-            kill(workers if victim == "both" else workers[:1])
-        if victim != "worker":
-            kill([parent])
+        family = [*children(parent), parent]
+        dead = {"worker": family[:1], "parent": [parent], "both": family}[victim]
+        send(signal.SIGKILL, dead)
+        send(signal.SIGSTOP, family)  # on a busy machine the work would be over before we have looked
+        if parent in dead:
             code(parent)
             parent = 0
         killed.append(victim)
         now = parts(out)
         assert all(now[path] == when for path, when in made.items()), "a finished trial was made again"
         made = now
+        send(signal.SIGCONT, family)
     if parent:
-        kill([parent])
+        send(signal.SIGKILL, [parent])
         code(parent)
     last = code(start(f"out={out}", *overrides))
     now = parts(out)
