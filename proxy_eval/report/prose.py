@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from proxy_eval.report.page import Block, Text
+from proxy_eval.report.page import Block, Heading, Items, Text
 from proxy_eval.report.rows import Found
 
 SCORES = (
@@ -35,15 +35,20 @@ def scores(decades: Sequence[float]) -> Text:
     return Text(SCORES.format(count=len(decades), low=decades[0], high=decades[-1]))
 
 
-def how(found: Found, place: str) -> list[Block]:
-    """How much was run, by which commands, when and where."""
+def how_much(found: Found) -> Text:
+    """What was run, where, and when this was written."""
     hours = found.rows["unit_seconds"].sum() / 3600
-    commands = " and ".join(f"`{command}`" for command in found.commands)
+    return Text(
+        f"{len(found.rows)} of {len(found.asked)} runs on {found.rows['task'].nunique()} tasks, "
+        f"{hours:.2f} CPU-hours, on {'; '.join(found.machine)}. Written {datetime.date.today().isoformat()}."
+    )
+
+
+def how_made(found: Found, place: str) -> list[Block]:
+    """By which commands and versions."""
+    page = f"`python -m proxy_eval.report comparison={place}` (this page)"
     return [
-        Text(
-            f"{len(found.rows)} of {len(found.asked)} runs on {found.rows['task'].nunique()} tasks, "
-            f"{hours:.2f} CPU-hours. Written {datetime.date.today().isoformat()}."
-        ),
-        Text(f"Made by {commands}; this page by `python -m proxy_eval.report comparison={place}`."),
-        Text(f"Hardware: {'; '.join(found.machine)}. {'; '.join(found.versions)}."),
+        Heading("How it was made"),
+        Items([*(f"`{command}`" for command in found.commands), page]),
+        Text(f"With {'; '.join(found.versions)}."),
     ]

@@ -46,7 +46,8 @@ def report(config: ReportConfig) -> int:
     found = whole_seeds(everything)
     out = Path(config.out)
     (out / NAME).mkdir(parents=True, exist_ok=True)
-    blocks = assemble(found, config, out) + missing(everything, found)
+    made = prose.how_made(found, config.comparison)
+    blocks = assemble(found, config, out) + made + missing(everything, found)
     (out / f"{NAME}.md").write_text(markdown(blocks))
     (out / f"{NAME}.html").write_text(html_page(blocks, out))
     print(
@@ -64,7 +65,7 @@ def assemble(found: Found, config: ReportConfig, out: Path) -> list[Block]:
     references = scores.references(mine)
     blocks: list[Block] = [
         Heading("The comparison: every method on the same work", 1),
-        *prose.how(found, config.comparison),
+        prose.how_much(found),
     ]
     if not references:
         said = Text("There are no oracle's runs (cosine on selection_seeds), so nothing is scored.")
