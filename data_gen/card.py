@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_gen import schema, store
@@ -23,7 +23,7 @@ Made by
 
     {command}
 
-on {hardware}. Labels are counted before correction (raw)
+on {machines}. Labels are counted before correction (raw)
 and after it (Dong et al., 2021, section 3.3); a row is diverged when its trunk or a branch is. Seconds
 are wall time of one process with one torch thread, with whatever else the machine did meanwhile.
 
@@ -37,15 +37,19 @@ def write(out: str, command: str) -> None:
     tasks: dict[str, Counts] = {}
     axes: dict[str, Counter[str]] = {name: Counter() for name in ("optimizer", "data", "period")}
     whole = Counts()
+    machines: set[str] = set()
     for _, table in store.read_all(out, schema.TRIAL):
         whole.add(table)
+        machines |= _machines(table.schema.metadata or {})
         for task, trials in by_task(table).items():
             tasks.setdefault(task, Counts()).add(trials)
         for name, counter in axes.items():
             counter.update(str(value) for value in table[name].to_pylist())
     lines = [_line(name, counts) for name, counts in sorted(tasks.items())] + [_line("all", whole)]
     text = HEAD.format(
-        place=out, command=command.replace("; ", "\n").replace("\n", "\n    "), hardware=hardware()
+        place=out,
+        command=command.replace("; ", "\n").replace("\n", "\n    "),
+        machines="; ".join(sorted(machines)) or "machines that the packs do not name",
     ) + "\n".join(lines)
     for name, counter in axes.items():
         shares = ", ".join(f"{k} {v / whole.rows:.0%}" for k, v in sorted(counter.items(), key=_by_number))
@@ -62,14 +66,10 @@ def _line(name: str, one: Counts) -> str:
     return f"| {name} | " + " | ".join(str(c) for c in cells) + " |"
 
 
-def hardware() -> str:
-    """Processor, cores, operating system and Python, in words."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return f"{os.cpu_count()} cores of {model}, {platform.system()}, Python {platform.python_version()}"
+def _machines(metadata: Mapping[bytes, bytes]) -> set[str]:
+    """The machines that a pack names; older ones name none."""
+    made = json.loads(metadata.get(b"arc.configurations", b"[]"))
+    return {entry["versions"]["machine"] for entry in made if "machine" in entry["versions"]}
 
 
 def _by_number(item: tuple[str, int]) -> tuple[int, str]:

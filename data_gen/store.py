@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from data_gen import schema
+from tasks import machine
 from tasks.errors import InputError
 
 BATCH = 512
@@ -116,7 +117,7 @@ def trial_table(rows: Iterable[Mapping[str, Any]], configuration: Mapping[str, A
     """Rows of a trial as a table whose metadata say how they were made."""
     metadata = {
         "arc.schema_version": str(schema.VERSION),
-        "arc.versions": json.dumps(versions()),
+        "arc.versions": json.dumps(versions() | {"machine": machine.processor()}),
         "arc.configuration": json.dumps(configuration, sort_keys=True, default=str),
     }
     return pa.Table.from_pylist(list(rows), schema=schema.TRIAL.with_metadata(metadata))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from data_gen.card import hardware
+from tasks import machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def page(samples: pd.DataFrame, fits: pd.DataFrame, config: Mapping[str, Any]) -
     command = f"python -m training.study samples={config['samples']} epochs={config['epochs']}"
     return f"""# What the samples hold
 
-`{command}`, {pd.Timestamp.now():%Y-%m-%d}, {hardware()}.
+`{command}`, {pd.Timestamp.now():%Y-%m-%d}, {machine.processor()}.
 {len(samples)} samples of {samples["run_id"].nunique()} runs of {samples["task"].nunique()} tasks.
 
 ## Label noise

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from data_gen import generate, pack, schema, store
 from data_gen.generate import GenerateConfig
 from data_gen.pack import PackConfig
-from tasks import cli
+from tasks import cli, machine
 
 
 def trials(tiny, place, *overrides):
@@ -40,6 +40,7 @@ def test_packs_hold_every_row_and_are_not_run_again(tmp_path, tiny, capsys):
     assert rows(tmp_path / "packs") == rows(tmp_path / "trials")
     card = (tmp_path / "packs" / "README.md").read_text()
     assert "| all | 2 | 4 |" in card
+    assert f"on {machine.processor()}. Labels" in card
 
     capsys.readouterr()
     assert trials(tiny, tmp_path / "packs", "runs=3") == 0
