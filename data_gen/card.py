@@ -12,6 +12,8 @@ from data_gen.counts import Counts, by_task
 
 ACTIONS = ("raise", "keep", "lower")
 
+UNNAMED = "machines that older packs do not name"
+
 
 HEAD = """# Trials
 
@@ -49,7 +51,7 @@ def write(out: str, command: str) -> None:
     text = HEAD.format(
         place=out,
         command=command.replace("; ", "\n").replace("\n", "\n    "),
-        machines="; ".join(sorted(machines)) or "machines that the packs do not name",
+        machines="; ".join(sorted(machines)) or UNNAMED,
     ) + "\n".join(lines)
     for name, counter in axes.items():
         shares = ", ".join(f"{k} {v / whole.rows:.0%}" for k, v in sorted(counter.items(), key=_by_number))
@@ -67,9 +69,9 @@ def _line(name: str, one: Counts) -> str:
 
 
 def _machines(metadata: Mapping[bytes, bytes]) -> set[str]:
-    """The machines that a pack names; older ones name none."""
+    """The machines of a pack's runs."""
     made = json.loads(metadata.get(b"arc.configurations", b"[]"))
-    return {entry["versions"]["machine"] for entry in made if "machine" in entry["versions"]}
+    return {entry["versions"].get("machine", UNNAMED) for entry in made}
 
 
 def _by_number(item: tuple[str, int]) -> tuple[int, str]:

@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet as pq
 
 from data_gen import generate, pack, schema, store
+from data_gen.card import UNNAMED
 from data_gen.generate import GenerateConfig
 from data_gen.pack import PackConfig
 from tasks import cli, machine
@@ -41,6 +42,12 @@ def test_packs_hold_every_row_and_are_not_run_again(tmp_path, tiny, capsys):
     card = (tmp_path / "packs" / "README.md").read_text()
     assert "| all | 2 | 4 |" in card
     assert f"on {machine.processor()}. Labels" in card
+    old = store.read(first, schema.TRIAL)
+    made = old.schema.metadata[b"arc.configurations"].replace(b"machine", b"former")
+    store.write(first, old.replace_schema_metadata({**old.schema.metadata, b"arc.configurations": made}))
+    packed(tmp_path)
+    card = (tmp_path / "packs" / "README.md").read_text()
+    assert f"on {UNNAMED}. Labels" in card
 
     capsys.readouterr()
     assert trials(tiny, tmp_path / "packs", "runs=3") == 0
