@@ -77,7 +77,8 @@ def obvious_epochs(train: Samples, held: Samples, recipe: TrainingConfig, epochs
         total = 0.0
         for windows, labels in loader:
             optimizer.zero_grad()
-            loss = hybrid_loss(network(blanked(windows, recipe.blank, generator)), hard(labels))
+            seen = torch.rand(len(windows), generator=generator) >= recipe.blank
+            loss = hybrid_loss(network(blanked(windows, seen)), hard(labels))
             loss.backward()
             optimizer.step()
             total += loss.item()

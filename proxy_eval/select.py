@@ -22,6 +22,7 @@ from proxy_eval.ranking import card, ranking, ranking_table
 from tasks import board, optimizers, registry, workers
 from tasks.base import source_of
 from tasks.errors import InputError
+from training.distill import candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +93,7 @@ def select(config: SelectConfig) -> int:
 
 def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
     """All proxy runs asked for."""
-    folder = Path(config.candidates)
-    found = sorted((p.parent for p in folder.glob("[!.]*/config.json")), key=lambda p: (len(p.name), p.name))
-    if not found:
-        raise InputError(f"no candidates in {config.candidates!r}; fit some with python -m training")
+    found = candidates(config.candidates)
     names = registry.resolve(config.task)
     sources = {name: source_of(config.data, config.data_dir, name) for name in names}
     prints = {n: load(n, config.scale, sources[n], device)[1].fingerprint() for n in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.errors import InputError
@@ -10,6 +10,9 @@ from training.targets import KINDS
 
 SCHEDULES = ("constant", "cosine")
 """Of the training's own LR: the paper's, or half a cosine down to 0."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""Of the products in forward and backward passes; weights, loss and optimizer are float32 in both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +27,11 @@ class TrainingConfig:
     lr: float
     schedule: str
     targets: str
+    teachers: str | None
+    binary: float
     holdout: float
     blank: float
+    precision: str
     seed: int
     device: str
     workers: str
@@ -35,17 +41,18 @@ class TrainingConfig:
         for name in ("candidates", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
-        for name, known in (("targets", KINDS), ("schedule", SCHEDULES)):
+        for name, known in (("targets", KINDS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if not 0 < self.lr < float("inf"):
             raise InputError(f"got lr={self.lr}, need a positive number")
         if not 0 < self.holdout < 1:
             raise InputError(f"got holdout={self.holdout}, need a share between 0 and 1")
-        if not 0 <= self.blank <= 1:
-            raise InputError(f"got blank={self.blank}, need a chance from 0 to 1")
+        for name in ("blank", "binary"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"got {name}={getattr(self, name)}, need a number from 0 to 1")
 
     def recipe(self) -> dict[str, Any]:
         """What decides a candidate, besides its seed and the samples."""
-        names = ("epochs", "batch_size", "lr", "schedule", "targets", "holdout", "blank", "seed")
-        return {k: getattr(self, k) for k in names}
+        elsewhere = ("samples", "out", "candidates", "device", "workers", "tensorboard")
+        return {name: value for name, value in asdict(self).items() if name not in elsewhere}

@@ -16,14 +16,13 @@ from tasks.seeding import derive
 from training import fast
 from training.config import TrainingConfig
 from training.dataset import Samples
+from training.distill import taught
 from training.loss import hybrid_loss
 from training.metrics import measure
 from training.targets import hard
 
 EVALUATE_EVERY: Final = 5
 """Epochs from one look at the held-out samples to the next, which costs a tenth of an epoch."""
-EVALUATION_BATCH: Final = 128
-"""Windows of one forward pass; on a CPU, more than fit into its cache are slower."""
 
 
 def fit(
@@ -58,19 +57,22 @@ def fit(
         torch.manual_seed(derive(seed, "init"))
         network = Network().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.9, 0.999), fused=True)
-    targets = train.soft if config.targets == "soft" else hard(train.labels)
-    windows, targets = train.windows.to(device), targets.to(device)
+    windows, targets = train.windows.to(device), _targets(train, config, device).to(device)
     steps = config.epochs * math.ceil(len(train) / config.batch_size)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    forward = _forward(device)
+    forward = fast.forward(device)
+    half = config.precision == "bfloat16"
     history: list[dict[str, Any]] = []
     for epoch in range(1, config.epochs + 1):
         network.train()
         losses = torch.zeros((), device=device)
         for rows in torch.randperm(len(train), generator=generator).split(config.batch_size):
-            batch = blanked(windows[rows], config.blank, generator)
+            seen = torch.rand(len(rows), generator=generator) >= config.blank
+            batch = blanked(windows[rows], seen)
             optimizer.zero_grad(set_to_none=True)
-            loss = hybrid_loss(forward(network, batch), targets[rows])
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+                logits = forward(network, batch)
+            loss = hybrid_loss(logits.float(), targets[seen.long(), rows], config.binary)
             loss.backward()
             optimizer.step()
             if config.schedule == "cosine":
@@ -84,12 +86,11 @@ def fit(
     return network.cpu().eval(), history
 
 
-def blanked(windows: Tensor, chance: float, generator: torch.Generator) -> Tensor:
-    """A copy in which each window's validation channel is 0 with the given chance.
+def blanked(windows: Tensor, seen: Tensor) -> Tensor:
+    """A copy in which the validation channel of those that are not ``seen`` (bool, (batch,)) is 0.
 
     So the controller learns to work without validation, too. Source: the public code of ARC (2021).
     """
-    seen = torch.rand(len(windows), generator=generator) >= chance
     copy = windows.clone()
     copy[:, :, 1] *= seen.to(windows.device, windows.dtype)[:, None]
     return copy
@@ -98,9 +99,8 @@ def blanked(windows: Tensor, chance: float, generator: torch.Generator) -> Tenso
 def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, Any]:
     """Held-out loss and metrics, with the validation channel; and accuracy without it."""
     network.eval()
-    with torch.inference_mode():
-        logits = _logits(network, held.windows, device)
-        without = _logits(network, held.windows, device, seen=0.0)
+    logits = fast.answers(network, held.windows, device)
+    without = fast.answers(network, held.windows, device, seen=0.0)
     loss = float(hybrid_loss(logits, hard(held.labels)))
     labels = held.labels.numpy()
     accuracy = float((without.argmax(1).numpy() == labels).mean())
@@ -109,12 +109,9 @@ def evaluate(network: Network, held: Samples, device: str = "cpu") -> dict[str, 
     )
 
 
-def _forward(device: str) -> Callable[[Network, Tensor], Tensor]:
-    return fast.logits if device == "cpu" else Network.__call__
-
-
-def _logits(network: Network, windows: Tensor, device: str, *, seen: float = 1.0) -> Tensor:
-    """Logits of all windows, batch by batch; ``seen`` multiplies their validation channel."""
-    forward, weight = _forward(device), torch.tensor([1.0, seen, 1.0], device=device)
-    parts = (part.to(device) * weight for part in windows.split(EVALUATION_BATCH))
-    return torch.cat([forward(network, part).cpu() for part in parts])
+def _targets(train: Samples, config: TrainingConfig, device: str) -> Tensor:
+    """(2, N, 3): of the windows without and with their validation channel."""
+    if config.teachers is not None:
+        return taught(train.windows, config.teachers, device)
+    targets = train.soft if config.targets == "soft" else hard(train.labels)
+    return targets.expand(2, -1, -1)

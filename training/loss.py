@@ -13,12 +13,14 @@ CLIP: Final = 1e-4
 """Probabilities of the binary term are clipped to [CLIP, 1 - CLIP]."""
 
 
-def hybrid_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Half cross-entropy over the three actions, half binary cross-entropy on p(RAISE).
+def hybrid_loss(logits: Tensor, targets: Tensor, binary: float = 0.5) -> Tensor:
+    """Cross-entropy over the three actions, and binary cross-entropy on p(RAISE).
 
     Args:
         logits: (batch, 3).
         targets: (batch, 3), rows sum to 1 (:mod:`training.targets`).
+        binary: weight of the binary term, in [0, 1]; the other term has the rest. The binary term alone is
+            least at p(RAISE) = raise / (raise + lower), so it pulls above a soft target's own share.
 
     Returns:
         A scalar. The binary term is the mean over the weight on RAISE or LOWER, 0 if there is none: with
@@ -31,5 +33,5 @@ def hybrid_loss(logits: Tensor, targets: Tensor) -> Tensor:
     p_raise = logits.softmax(1)[:, Action.RAISE].clamp(CLIP, 1 - CLIP)
     raised, lowered = targets[:, Action.RAISE], targets[:, Action.LOWER]
     decided = (raised + lowered).sum().clamp(min=CLIP)
-    binary = -(raised * p_raise.log() + lowered * (1 - p_raise).log()).sum() / decided
-    return 0.5 * categorical + 0.5 * binary
+    on_raise = -(raised * p_raise.log() + lowered * (1 - p_raise).log()).sum() / decided
+    return (1 - binary) * categorical + binary * on_raise

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks import cli, workers
 from tasks.errors import InputError
 from tasks.seeding import derive
-from training import dataset
+from training import dataset, fast
 from training.baselines import BASELINES, baseline
 from training.candidates import load
 from training.config import TrainingConfig
@@ -68,6 +67,9 @@ class StudyConfig:
             holdout=self.holdout,
             blank=0.5,
             targets="hard",
+            teachers=None,
+            binary=0.5,
+            precision="float32",
             schedule="constant",
             seed=seed,
             device="cpu",
@@ -116,9 +118,7 @@ class FitUnit:
         train, held = chosen(load(self.config.samples), self)
         if self.model == NETWORK:
             network, _ = fit(train, held, self.config.recipe(self.seed), seed=self.seed, tick=tick)
-            with torch.inference_mode():
-                logits = torch.cat([network(part) for part in held.windows.split(1024)])
-            probabilities = logits.double().softmax(1).numpy()
+            probabilities = fast.answers(network, held.windows, "cpu").double().softmax(1).numpy()
         else:
             probabilities = baseline(self.model, train, held)
             tick()

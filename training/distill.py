@@ -1,0 +1,39 @@
+"""Distillation: one network is fitted to what several candidates answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from arc import weights
+from tasks.errors import InputError
+from training import fast
+
+
+def taught(windows: Tensor, teachers: str, device: str) -> Tensor:
+    """(2, N, 3): mean probabilities of a directory's candidates, without and with validation losses.
+
+    Source: Hinton et al. (2015), Distilling the Knowledge in a Neural Network; at temperature 1.
+    """
+    total = torch.zeros(2, len(windows), 3)
+    found = candidates(teachers)
+    for path in found:
+        network = weights.load(path).to(device)
+        for seen in (0, 1):
+            total[seen] += fast.answers(network, windows, device, seen=float(seen)).softmax(1)
+    return total / len(found)
+
+
+def candidates(folder: str | Path) -> list[Path]:
+    """The candidates' directories in a directory, by number.
+
+    Raises:
+        InputError: there are none.
+    """
+    paths = (path.parent for path in Path(folder).glob("[!.]*/config.json"))
+    found = sorted(paths, key=lambda path: (len(path.name), path.name))
+    if not found:
+        raise InputError(f"no candidates in {str(folder)!r}; fit some with python -m training")
+    return found
