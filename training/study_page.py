@@ -57,8 +57,8 @@ def page(samples: pd.DataFrame, fits: pd.DataFrame, config: Mapping[str, Any]) -
 ## What can be learnt
 
 Held-out runs of every task ({config["holdout"]:.0%}); the network over {config["seeds"]} seeds
-({config["epochs"]} epochs at {config["lr"]:g}), mean and standard deviation. MCC is 0 for an answer that
-ignores the window.
+({config["epochs"]} epochs at {config["lr"]:g}, cosine), mean and standard deviation. MCC is 0 for an answer
+that ignores the window.
 
 {_table(metrics(whole, ["model"]))}
 
