@@ -45,6 +45,11 @@ def card(made: dict[str, Any], proxy: dict[str, Any], ranked: pd.DataFrame) -> s
         for name in ("accuracy", "mcc", "weighted_accuracy", "regret", "calibration_error")
     )
     lr0s = ", ".join(f"{lr0:g}" for lr0 in proxy["lr0"])
+    targets = (
+        f"{made['targets']} targets"
+        if made["teachers"] is None
+        else f"the mean answers of {made['teachers']}"
+    )
     return f"""# ARC controller
 
 An autonomous learning-rate controller: reads the last one to three periods of training loss, validation
@@ -63,7 +68,7 @@ controller = arc.Controller.from_pretrained("this/directory", optimizer)
 ## Recipe
 
 - {made["epochs"]} epochs, batch {made["batch_size"]}, Adam at {made["lr"]:g} ({made["schedule"]})
-- hybrid loss on {made["targets"]} targets
+- hybrid loss ({made["binary"]:.0%} of it on raise alone) on {targets}; products in {made["precision"]}
 - validation channel blanked in {made["blank"]:.0%} of the samples
 - candidate {made["candidate"]} of {len(ranked)}, seed {made["candidate_seed"]}
 
