@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.errors import InputError
+from training.distill import fingerprint
 from training.targets import KINDS
 
 SCHEDULES = ("constant", "cosine")
@@ -53,6 +54,7 @@ class TrainingConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need a number from 0 to 1")
 
     def recipe(self) -> dict[str, Any]:
-        """What decides a candidate, besides its seed and the samples."""
+        """What decides a candidate, besides seed and samples; of teachers, a hash of their weights."""
         elsewhere = ("samples", "out", "candidates", "device", "workers", "tensorboard")
-        return {name: value for name, value in asdict(self).items() if name not in elsewhere}
+        found = {name: value for name, value in asdict(self).items() if name not in elsewhere}
+        return found | {"teachers": self.teachers and fingerprint(self.teachers)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -24,6 +25,14 @@ def taught(windows: Tensor, teachers: str, device: str) -> Tensor:
         for seen in (0, 1):
             total[seen] += fast.answers(network, windows, device, seen=float(seen)).softmax(1)
     return total / len(found)
+
+
+def fingerprint(teachers: str | Path) -> str:
+    """A short hash of the candidates' weights in a directory."""
+    digest = hashlib.sha256()
+    for path in candidates(teachers):
+        digest.update((path / weights.WEIGHTS).read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def candidates(folder: str | Path) -> list[Path]:

@@ -250,6 +250,9 @@ def test_a_student_answers_what_its_teachers_answer_on_average(tmp_path):
     assert (answer - sum(teachers) / 2).abs().mean() < apart / 3
     with pytest.raises(ValueError, match="no candidates in"):
         fit(train, held, config(tmp_path, teachers=tmp_path / "none"), seed=0)
+    made_with = recipe.recipe()["teachers"]
+    weights.save(network, tmp_path / "teachers/0", {}, "")
+    assert recipe.recipe()["teachers"] != made_with
 
 
 def test_bfloat16_products_train_the_same_network_up_to_rounding(tmp_path):
