@@ -36,7 +36,8 @@ def page(samples: pd.DataFrame, fits: pd.DataFrame, config: Mapping[str, Any]) -
     """The page's text."""
     pooled = fits[fits["left_out"].isna()]
     whole = pooled[pooled["share"] == 1.0]
-    command = f"python -m training.study samples={config['samples']} epochs={config['epochs']}"
+    chosen = " ".join(f"{key}={config[key]}" for key in ("samples", "epochs", "precision", "seeds"))
+    command = f"python -m training.study {chosen}"
     return f"""# What the samples hold
 
 `{command}`, {pd.Timestamp.now():%Y-%m-%d}, {machine.processor()}.
