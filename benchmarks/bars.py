@@ -41,6 +41,10 @@ RIVALS = {
     "D-Adaptation": ["d_adaptation"],
 }
 """Each at the better of its rows."""
+PERIODS = {"1": "period_1", "2": "period_2", "3": SHIPPED, "6": "period_6"}
+"""ARC as recommended, deciding every so many epochs."""
+COLLAPSE = 0.1
+"""A period collapses where the mean score is lower by this much than that of the recommended one."""
 CLEARLY = 0.02
 """A task is clearly worse where the mean score is lower by this much and the interval is below 0."""
 
@@ -83,6 +87,24 @@ def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
             worse.append(f"{task} {mean:+.2f}")
     said = f"{chance:.0%} [{low:.0%}, {high:.0%}]; clearly worse: {', '.join(worse) or 'none'}"
     return Bar(asked, said, chance >= 0.6 and low > 0.5 and not worse)
+
+
+def candidates(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
+    """The shipped candidate and others of its recipe, labelled ``arc:1`` and so on, each against the bar."""
+    labels = [ours, *sorted(label for label in found.labels if label.startswith(f"{ours}:"))]
+    each = [improvement(found, policy, label, theirs) for label in labels]
+    held = sum(bar.held for bar in each)
+    said = "; ".join(f"{title(label)}: {bar.found}" for label, bar in zip(labels, each, strict=True))
+    asked = f"four of five candidates of the recipe pass that bar, {policy} policy"
+    return Bar(asked, f"{held} of {len(each)}. {said}", held >= 4)
+
+
+def periods(found: Comparison) -> Bar:
+    """No collapse where decisions are denser or rarer than in training."""
+    means = {period: found.array(label, found.core) for period, label in PERIODS.items()}
+    least = min(float(_mean(x)) for x in means.values())
+    said = ", ".join(f"{period}: {_mean(x):.3f} {_span(_mean, x, 3)}" for period, x in means.items())
+    return Bar("no collapse at a period of 1, 2, 3 or 6", said, least > _mean(means["3"]) - COLLAPSE)
 
 
 def worst_lr0(found: Comparison, view: str, words: str) -> Bar:
@@ -142,6 +164,10 @@ def bars(found: Comparison) -> Iterator[Bar]:
     for policy, (ours, theirs) in PAIRS.items():
         if {ours, theirs} <= found.labels:
             yield improvement(found, policy, ours, theirs)
+            if any(label.startswith(f"{ours}:") for label in found.labels):
+                yield candidates(found, policy, ours, theirs)
+    if set(PERIODS.values()) <= found.labels:
+        yield periods(found)
     if WITHOUT_LR0 in found.labels:
         yield without_lr0(found)
     if SHIPPED in found.labels:

@@ -51,3 +51,16 @@ def test_divergence_is_listed() -> None:
 
 def test_what_was_not_run_is_no_bar() -> None:
     assert list(bars.bars(comparison())) == []
+
+
+def test_four_of_five_candidates_must_pass() -> None:
+    for good, held in ((4, True), (3, False)):
+        others = {f"arc_paper:{i}": 0.7 if i < good else 0.6 for i in range(1, 5)}
+        line = found("four of five", comparison(arc_paper=0.7, arc_published=0.6, **others))
+        assert line.held == held and line.found.startswith(f"{good} of 5")
+
+
+def test_a_period_whose_mean_falls_off_is_a_collapse() -> None:
+    for first, held in ((0.78, True), (0.6, False)):
+        of = comparison(arc_anneal_rollback=0.8, period_1=first, period_2=0.8, period_6=0.8)
+        assert found("no collapse", of).held == held
