@@ -105,7 +105,8 @@ class FitUnit:
     def path(self) -> Path:
         """The file that this unit writes; its name is a hash of what decides the fit."""
         decisive = {k: v for k, v in asdict(self).items() if k != "config"}
-        decisive |= {k: getattr(self.config, k) for k in ("epochs", "lr", "precision", "holdout", "seed")}
+        decisive |= {k: getattr(self.config, k) for k in ("epochs", "lr", "precision", "holdout")}
+        decisive["split_seed"] = self.config.seed
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
         return Path(self.config.fits) / f"fit-{digest}.json"
 

@@ -7,6 +7,7 @@ from arc.features import Period, featurise
 from tasks import cli
 from tests.training.test_training import many, write
 from training import study
+from training.candidates import load
 from training.hand_features import NAMES, hand_features
 from training.study import StudyConfig
 
@@ -50,3 +51,21 @@ def test_the_study_writes_its_page_and_goes_on_where_it_stopped(tmp_path, capsys
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
     assert cli.main("training.study", StudyConfig, study.study, arguments) == 0
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "fits").iterdir()}
+
+
+def test_every_fit_has_a_file_of_its_own(tmp_path):
+    samples = load(str(write(tmp_path, many())))
+    config = StudyConfig(
+        samples="",
+        out="",
+        fits="",
+        epochs=1,
+        lr=1e-3,
+        precision="float32",
+        holdout=0.2,
+        seed=0,
+        seeds=3,
+        workers="1",
+    )
+    asked = list(study.units(config, samples))
+    assert {unit.seed for unit in asked} == {0, 1, 2} and len({unit.path for unit in asked}) == len(asked)
