@@ -67,7 +67,10 @@ that ignores the window.
 
 ## Does more data help?
 
-{_table(metrics(pooled, ["model", "samples"]))}
+Shares of the {int(whole["samples"].max())} training samples. Every network has the same number of
+epochs, so less data also means fewer steps.
+
+{_table(metrics(pooled, ["model", "share"]))}
 
 ## A task that was never seen
 
