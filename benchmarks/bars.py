@@ -89,12 +89,12 @@ def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
     return Bar(asked, said, chance >= 0.6 and low > 0.5 and not worse)
 
 
-def candidates(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
-    """The shipped candidate and others of its recipe, labelled ``arc:1`` and so on, each against the bar."""
-    labels = [ours, *sorted(label for label in found.labels if label.startswith(f"{ours}:"))]
-    each = [improvement(found, policy, label, theirs) for label in labels]
+def candidates(found: Comparison, policy: str, shipped: Bar, others: list[str], theirs: str) -> Bar:
+    """The shipped candidate and others of its recipe, each against the first bar."""
+    labels = ["shipped", *others]
+    each = [shipped, *(improvement(found, policy, label, theirs) for label in others)]
     held = sum(bar.held for bar in each)
-    said = "; ".join(f"{title(label)}: {bar.found}" for label, bar in zip(labels, each, strict=True))
+    said = "; ".join(f"{label}: {bar.found}" for label, bar in zip(labels, each, strict=True))
     asked = f"four of five candidates of the recipe pass that bar, {policy} policy"
     return Bar(asked, f"{held} of {len(each)}. {said}", held >= 4)
 
@@ -171,9 +171,10 @@ def bars(found: Comparison) -> Iterator[Bar]:
     """All bars whose methods were run."""
     for policy, (ours, theirs) in PAIRS.items():
         if {ours, theirs} <= found.labels:
-            yield improvement(found, policy, ours, theirs)
-            if any(label.startswith(f"{ours}:") for label in found.labels):
-                yield candidates(found, policy, ours, theirs)
+            shipped = improvement(found, policy, ours, theirs)
+            yield shipped
+            if others := sorted(label for label in found.labels if label.startswith(f"{ours}:")):
+                yield candidates(found, policy, shipped, others, theirs)
     if set(PERIODS.values()) <= found.labels:
         yield periods(found)
     if WITHOUT_LR0 in found.labels:

@@ -48,7 +48,7 @@ def card(made: dict[str, Any], proxy: dict[str, Any], ranked: pd.DataFrame) -> s
     targets = (
         f"{made['targets']} targets"
         if made["teachers"] is None
-        else f"the mean answers of {made['teachers']}"
+        else f"the mean answers of other candidates (`{made['teachers']}`)"
     )
     return f"""# ARC controller
 
