@@ -15,6 +15,7 @@ from arc.guards import FAR, STILL, LossWatch
 from arc.history import History
 from arc.network import Network
 from arc.policy import PAPER, RESTART, Move, PolicyState
+from arc.pulse import ALIVE
 from arc.recovery import Recovery
 from arc.report import Report, over_ranks
 from arc.settings import Settings
@@ -59,6 +60,7 @@ class Decider:
             high=call.high,
             first=call.first,
             moved=self._recovery.moved() if kept else math.nan,
+            pulse=self._recovery.pulse() if kept else math.nan,
             stride=losses.stride,
             losses=call.period if ends else (),
         )
@@ -85,6 +87,8 @@ class Decider:
             return self._take_back(f"{trouble} after a raise, went back to the state before it")
         if trouble:
             return self._rescue(trouble)
+        if report.pulse < ALIVE and not self._settings.anneals(self.epoch):
+            return self._rescue("most of the net has stopped to move, it is dead", dead=True)
         if self._recovery.first_call and report.moved >= FAR and (again := self._start_again(report)):
             return again
         if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
@@ -137,9 +141,9 @@ class Decider:
         note = "the loss fell far less at the lower LR, went back to the first start"
         return self._apply(Move(Action.RAISE, multiplier), FIRST_START, note)
 
-    def _rescue(self, trouble: str) -> Decision:
+    def _rescue(self, trouble: str, *, dead: bool = False) -> Decision:
         self.history.drop_period()
-        restored = self._recovery.go_back()
+        restored = self._recovery.go_back(dead=dead)
         restart = restored == "initial"
         if restart:
             self.history.clear()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from arc.guards import AS_FAR, START_PERIODS
+from arc.pulse import Pulse
 from arc.report import Report
 from arc.rollback import Snapshots
 from arc.settings import Settings
@@ -41,6 +42,7 @@ class Recovery:
         self._good_calls = 0
         self._before: Losses | None = None  # the call that ended in the last raise, while it is on trial
         self._first_start: FirstStart | None = None  # while the second one runs
+        self._pulse = Pulse()
         if settings.rollback is False:
             return
         if not isinstance(model, nn.Module):
@@ -51,7 +53,7 @@ class Recovery:
 
     @property
     def in_start(self) -> bool:
-        """Whether the initial state can still be restored: during the first three periods."""
+        """Whether a loss that left the rails leads back to the initial state: in the first three periods."""
         return self._snapshots is not None and self._good_calls < self._start_calls
 
     @property
@@ -87,6 +89,7 @@ class Recovery:
         assert self._snapshots is not None
         if first_loss - report.low >= AS_FAR * (first_loss - first.low) and math.isfinite(report.mean):
             self._good_calls = 0
+            self._pulse.restart()
             return 1.0
         self._snapshots.restore("good")
         return 1 / first.multiplier
@@ -95,14 +98,18 @@ class Recovery:
         """How far the parameters are from the start, relative to their norm; NaN once it is over."""
         return self._snapshots.distance("initial") if self._snapshots and self.in_start else math.nan
 
+    def pulse(self) -> float:
+        """How alive the net is (:class:`arc.pulse.Pulse`); NaN where that cannot be told."""
+        if self._snapshots is None or self.in_second_start:
+            return math.nan
+        return self._pulse.beat(self._snapshots.movements("initial" if self.first_call else "good"))
+
     def keep(self) -> None:
         """Remember the present state as good."""
         if self._snapshots is None:
             return
         self._snapshots.take("good")
         self._good_calls += 1
-        if self._good_calls == self._start_calls:
-            self._snapshots.drop("initial")
 
     def raised(self, report: Report) -> None:
         """The LR was raised after this call: its state, the last good one, stays to go back to."""
@@ -129,8 +136,10 @@ class Recovery:
         self._snapshots.drop("before")
         return worse
 
-    def go_back(self) -> str:
-        """Restore the initial state during the start, else the last good one: its name, or "" for none.
+    def go_back(self, *, dead: bool = False) -> str:
+        """Restore the initial state during the start or of a dead net, else the last good one.
+
+        Returns its name, "" where there is no copy.
 
         The LRs stay: what follows lowers them.
         """
@@ -138,9 +147,10 @@ class Recovery:
         if self._snapshots is None:
             return ""
         self._snapshots.drop("before")
-        name = "initial" if self.in_start else "good"
+        name = "initial" if self.in_start or dead else "good"
         if name == "initial":
             self._good_calls = 0
+            self._pulse.restart()
         self._snapshots.restore(name)
         return name
 
@@ -157,6 +167,7 @@ class Recovery:
             "good_calls": self._good_calls,
             "before": before,
             "first_start": first_start,
+            "pulse": self._pulse.state_dict(),
             "copies": copies,
         }
 
@@ -166,5 +177,6 @@ class Recovery:
         self._before = None if state["before"] is None else Losses(*state["before"])
         first_start = state["first_start"]
         self._first_start = None if first_start is None else FirstStart(*first_start)
+        self._pulse.load_state_dict(state["pulse"])
         if self._snapshots is not None:
             self._snapshots.load_state_dict(state["copies"])

@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from arc.loss_buffer import CAPACITY
 
-_SCALARS: Final = 12
+_SCALARS: Final = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Report:
         mean, low, high, first: of the training losses since the last call; NaN where one is not finite.
         val_loss: the validation loss, None if there was none.
         moved: how far the parameters are from the start, relative to their norm; NaN where not measured.
+        pulse: how alive the net is (:class:`arc.pulse.Pulse`); NaN where not measured.
         stride: steps from one of ``losses`` to the next.
         losses: the period's losses when it ends with this call; otherwise empty.
     """
@@ -41,6 +42,7 @@ class Report:
     first: float = math.nan
     val_loss: float | None = None
     moved: float = math.nan
+    pulse: float = math.nan
     stride: int = 1
     losses: Sequence[float] = ()
 
@@ -79,6 +81,7 @@ def merged(reports: list[Report]) -> Report:
         high=_mean([r.high for r in reports]),
         first=_mean([r.first for r in reports]),
         moved=_mean([r.moved for r in reports]),
+        pulse=_mean([r.pulse for r in reports]),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
         losses=[_mean(column) for column in columns],
@@ -91,14 +94,14 @@ def _mean(values: list[float]) -> float:
 
 def _packed(report: Report) -> list[float]:
     r = report
-    scalars = [r.epoch, r.lr, r.records, r.kept, r.mean, r.low, r.high, r.first, r.moved, r.stride]
+    scalars = [r.epoch, r.lr, r.records, r.kept, r.mean, r.low, r.high, r.first, r.moved, r.pulse, r.stride]
     val = [0.0, 0.0] if r.val_loss is None else [1.0, r.val_loss]
     # A fixed size: ranks at different calls then meet in one collective and can be told apart.
     return [*scalars, *val, len(r.losses), *r.losses, *[0.0] * (CAPACITY - len(r.losses))]
 
 
 def _unpacked(row: list[float]) -> Report:
-    epoch, lr, records, kept, mean, low, high, first, moved, stride, has_val, val = row[:_SCALARS]
+    epoch, lr, records, kept, mean, low, high, first, moved, pulse, stride, has_val, val = row[:_SCALARS]
     count = int(row[_SCALARS])
     return Report(
         epoch=int(epoch),
@@ -110,6 +113,7 @@ def _unpacked(row: list[float]) -> Report:
         high=high,
         first=first,
         moved=moved,
+        pulse=pulse,
         stride=int(stride),
         val_loss=val if has_val else None,
         losses=row[_SCALARS + 1 : _SCALARS + 1 + count],

@@ -78,6 +78,17 @@ class Snapshots:
                 total += float(then.square().sum())
         return float((moved / total) ** 0.5) if total else float("inf")
 
+    def movements(self, name: str) -> dict[str, float]:
+        """Norm of each trained parameter's change since the copy; those that the copy lacks are left out."""
+        before = (self._kept[name] if self._directory is None else self._read(name))["model"]
+        found: dict[str, float] = {}
+        with torch.no_grad():
+            for key, parameter in self._model.named_parameters():
+                if parameter.requires_grad and key in before and before[key].shape == parameter.shape:
+                    change = parameter.detach().cpu().float() - before[key].float()
+                    found[key] = float(torch.linalg.vector_norm(change))
+        return found
+
     def state_dict(self) -> dict[str, Any]:
         """The copies in memory; files stay where they are."""
         return dict(self._kept)

@@ -1,0 +1,152 @@
+"""A net of which most parameters have stopped to move is dead, however its loss falls."""
+
+import copy
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import arc
+from arc.pulse import ALIVE, Pulse
+from tests.arc.conftest import Answering
+
+NORMS = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=20)
+
+
+def named(norms: list[float]) -> dict[str, float]:
+    return {f"layer{i}": norm for i, norm in enumerate(norms)}
+
+
+@given(NORMS, st.floats(1e-6, 1e6))
+def test_what_slows_all_parameters_alike_does_not_count(norms: list[float], factor: float) -> None:
+    pulse = Pulse()
+    assert pulse.beat(named(norms)) == pytest.approx(1)
+    assert pulse.beat(named([factor * n for n in norms])) == pytest.approx(1)
+
+
+@given(NORMS.filter(lambda norms: len(norms) >= 5))
+def test_a_net_of_which_two_thirds_stand_still_is_dead(norms: list[float]) -> None:
+    pulse = Pulse()
+    pulse.beat(named(norms))
+    stopped = math.ceil(2 / 3 * len(norms))
+    assert pulse.beat(named([0.0] * stopped + norms[stopped:])) < ALIVE
+    pulse.restart()
+    assert pulse.beat(named(norms)) == pytest.approx(1)
+
+
+def test_what_never_moved_or_came_later_is_no_reason() -> None:
+    pulse = Pulse()
+    assert math.isnan(pulse.beat({})) and math.isnan(pulse.beat({"a": 0.0}))
+    assert pulse.beat({"a": 1.0, "frozen": 0.0, "b": 2.0}) == 1
+    assert pulse.beat({"a": 0.5, "frozen": 0.0, "b": 1.0, "new": 3.0}) > ALIVE
+    assert math.isnan(pulse.beat({"a": math.nan, "b": 1.0})) and math.isnan(pulse.beat({"a": 0.0}))
+
+
+class Training:
+    """A small classifier under ``rollback``; every step of an epoch sees all the data."""
+
+    def __init__(self, network: arc.Network, *, lr: float = 0.1, **settings: Any) -> None:
+        torch.manual_seed(0)
+        widths = (4, 16, 16, 16)
+        linear = [nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
+        hidden = [module for layer in linear for module in (layer, nn.ReLU())]
+        self.last_hidden = linear[-1]
+        self.model = nn.Sequential(*hidden, nn.Linear(16, 2))
+        self.start = copy.deepcopy(self.model.state_dict())
+        self.sgd = torch.optim.SGD(self.model.parameters(), lr=lr, momentum=0.9)
+        settings = {"rollback": True, "period": 100} | settings
+        self.controller = arc.Controller(self.sgd, network=network, model=self.model, **settings)
+        self.x = torch.randn(64, 4)
+        self.y = (self.x[:, 0] * self.x[:, 1] > 0).long()
+
+    def epoch(self) -> arc.Decision | None:
+        for _ in range(10):
+            self.sgd.zero_grad()
+            loss = nn.functional.cross_entropy(self.model(self.x), self.y)
+            loss.backward()
+            self.sgd.step()
+            self.controller.record(loss.detach())
+        return self.controller.step()
+
+    def kill(self) -> None:
+        """What too large a step does: no hidden unit is active any more."""
+        nn.init.constant_(self.last_hidden.bias, -100.0)
+
+    def until_restarted(self) -> arc.Decision:
+        """The decision that finds it dead; what the momentum still carries fades first."""
+        for _ in range(20):
+            decision = self.epoch()
+            if decision and "dead" in decision.reason:
+                return decision
+        raise AssertionError("nobody saw it")
+
+    @property
+    def at_start(self) -> bool:
+        return all(torch.equal(v, self.start[k]) for k, v in self.model.state_dict().items())
+
+
+@pytest.fixture(params=["memory", "files"])
+def rollback(request: Any, tmp_path: Path) -> Any:
+    return True if request.param == "memory" else tmp_path / "states"
+
+
+@pytest.mark.parametrize("alive", [1, 8])
+def test_a_dead_net_starts_again_at_a_lower_lr(answering: Answering, rollback: Any, alive: int) -> None:
+    training = Training(answering(arc.Action.KEEP), rollback=rollback, period=1, lr=0.002)
+    for _ in range(alive):  # 8 calls are beyond the start
+        training.epoch()
+    training.kill()
+    decision = training.until_restarted()
+    assert decision.action is arc.Action.LOWER
+    assert decision.reason.endswith("went back to the initial state")
+    assert training.at_start and training.sgd.param_groups[0]["lr"] == pytest.approx(0.0002)
+    for _ in range(8):
+        training.epoch()
+    assert not training.at_start
+    assert training.controller.decisions[-1].reason.count("dead") == 0
+
+
+def test_a_net_that_has_learned_all_is_not_dead(answering: Answering) -> None:
+    training = Training(answering(arc.Action.KEEP))
+    for _ in range(150):
+        training.epoch()
+    assert [d.epoch for d in training.controller.decisions] == [100]
+    with torch.no_grad():
+        assert nn.functional.cross_entropy(training.model(training.x), training.y) < 1e-3
+
+
+def test_frozen_layers_are_not_dead(answering: Answering) -> None:
+    training = Training(answering(arc.Action.KEEP))
+    training.epoch()
+    for parameter in training.model[:-1].parameters():
+        parameter.requires_grad_(False)
+    training.sgd.state.clear()  # their momentum
+    assert [training.epoch() for _ in range(5)] == [None] * 5
+
+
+def test_the_anneal_goes_on_and_without_rollback_nobody_looks(answering: Answering) -> None:
+    for settings in ({"total_epochs": 10}, {"rollback": False}):
+        training = Training(answering(arc.Action.KEEP), **settings)
+        for _ in range(8):
+            training.epoch()
+        training.kill()
+        for _ in range(12):
+            training.epoch()
+        assert not any("dead" in d.reason for d in training.controller.decisions)
+
+
+def test_a_dead_net_is_seen_after_a_resume_too(answering: Answering) -> None:
+    training = Training(answering(arc.Action.KEEP))
+    training.epoch()
+    training.kill()
+    resumed = Training(answering(arc.Action.KEEP))
+    resumed.model.load_state_dict(training.model.state_dict())
+    resumed.controller.load_state_dict(training.controller.state_dict())
+    resumed.until_restarted()
+    assert resumed.at_start
