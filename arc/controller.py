@@ -52,7 +52,7 @@ class Controller:
         model: what ``rollback`` and ``lr0="auto"`` work on.
         rollback: True keeps the last good state of model and optimizer in CPU memory, a path keeps it in
             files there; it is restored after a loss that exploded or is not finite, and the initial state
-            after a start that ruined the net.
+            after a start that ruined the net and of a net that died.
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).

@@ -1,4 +1,4 @@
-"""Going back: to the last good state, to the one before a raise, or to the start while it can be judged."""
+"""Going back: to the last good state, to the one before a raise, or to the start."""
 
 from __future__ import annotations
 

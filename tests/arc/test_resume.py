@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import arc
+from arc.state import VERSION
 from tests.arc.helpers import falling, optimizer
 
 EPOCHS = 9
@@ -93,7 +94,9 @@ def test_another_number_of_groups_is_refused(network: arc.Network) -> None:
         arc.Controller(optimizer(0.1, 0.2), network=network).load_state_dict(state)
 
 
-@pytest.mark.parametrize("state", [None, {}, {"version": 2}, {"version": 1, "groups": 1}, "state"])
+@pytest.mark.parametrize(
+    "state", [None, {}, {"version": VERSION}, {"version": VERSION - 1, "groups": 1}, "state"]
+)
 def test_what_is_no_state_is_refused(network: arc.Network, state: Any) -> None:
     with pytest.raises(ValueError, match="state"):
         arc.Controller(optimizer(0.1), network=network).load_state_dict(state)
