@@ -49,9 +49,10 @@ class Decider:
         self.epoch += 1
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
+        lr = lrs.reference(self._steering.read())
         report = Report(
             epoch=self.epoch,
-            lr=lrs.reference(self._steering.read()),
+            lr=lr,
             records=records,
             kept=kept,
             val_loss=val_loss,
@@ -60,7 +61,7 @@ class Decider:
             high=call.high,
             first=call.first,
             moved=self._recovery.moved() if kept else math.nan,
-            pulse=self._recovery.pulse() if kept else math.nan,
+            pulse=self._recovery.pulse(lr) if kept else math.nan,
             stride=losses.stride,
             losses=call.period if ends else (),
         )

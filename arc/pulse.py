@@ -9,36 +9,40 @@ from typing import Any, Final
 import numpy as np
 
 ALIVE: Final = 0.05
-"""A net is dead where the pulse is below this. The least of a run, on development tasks and zoo: 0.12 to 0.5
-in those that ARC drove and that learned, 0.03 at a constant LR ten times too high, below 0.001 where most
+"""A net is dead where the pulse is below this. The least of a run, on development tasks and zoo: 0.20 or more
+in those that ARC drove and that learned, 0.10 at a constant LR ten times too high, below 0.001 where most
 units no longer answer to their input. Then only the outermost layers move, and the loss may fall on."""
 
 
 class Pulse:
-    """Remembers how far each parameter moved in the first call that moved it."""
+    """Remembers how far each parameter moved, by unit of LR, in the first call that moved it."""
 
     def __init__(self) -> None:
         self._first: dict[str, float] = {}
 
-    def beat(self, moved: Mapping[str, float]) -> float:
-        """The median share of the first movement that is left, relative to the share of the fastest tenth.
+    def beat(self, moved: Mapping[str, float], lr: float) -> float:
+        """The median share that is left of the first movements, of what can be expected to be left.
 
-        A lower LR and a smaller loss slow all parameters alike, so neither counts.
+        That is all, or what the fastest tenth of the parameters has left where that is less: a gradient
+        that fades because the net has learned slows all parameters alike.
 
         Args:
             moved: norm of each trained parameter's change in a call.
+            lr: of that call.
 
         Returns:
             1 in the first call, about 0 for a dead net; NaN where nothing moved.
         """
+        if not lr > 0:
+            return math.nan
         for name, norm in moved.items():
             if math.isfinite(norm) and norm > 0:
-                self._first.setdefault(name, norm)
-        shares = [norm / self._first[name] for name, norm in moved.items() if name in self._first]
+                self._first.setdefault(name, norm / lr)
+        shares = [norm / lr / self._first[name] for name, norm in moved.items() if name in self._first]
         if not shares or not all(map(math.isfinite, shares)):
             return math.nan
-        fastest = float(np.quantile(shares, 0.9))
-        return float(np.median(shares)) / fastest if fastest > 0 else math.nan
+        expected = min(1.0, float(np.quantile(shares, 0.9)))
+        return float(np.median(shares)) / expected if expected > 0 else math.nan
 
     def restart(self) -> None:
         """Forget the movements: the next call is the first."""

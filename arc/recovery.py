@@ -98,11 +98,11 @@ class Recovery:
         """How far the parameters are from the start, relative to their norm; NaN once it is over."""
         return self._snapshots.distance("initial") if self._snapshots and self.in_start else math.nan
 
-    def pulse(self) -> float:
-        """How alive the net is (:class:`arc.pulse.Pulse`); NaN where that cannot be told."""
+    def pulse(self, lr: float) -> float:
+        """How alive the net is after a call at ``lr`` (:class:`arc.pulse.Pulse`); NaN if nobody can tell."""
         if self._snapshots is None or self.in_second_start:
             return math.nan
-        return self._pulse.beat(self._snapshots.movements("initial" if self.first_call else "good"))
+        return self._pulse.beat(self._snapshots.movements("initial" if self.first_call else "good"), lr)
 
     def keep(self) -> None:
         """Remember the present state as good."""

@@ -23,29 +23,41 @@ def named(norms: list[float]) -> dict[str, float]:
     return {f"layer{i}": norm for i, norm in enumerate(norms)}
 
 
-@given(NORMS, st.floats(1e-6, 1e6))
-def test_what_slows_all_parameters_alike_does_not_count(norms: list[float], factor: float) -> None:
+@given(NORMS, st.floats(1e-6, 1e6), st.floats(1e-6, 1), st.floats(1e-6, 1e6))
+def test_neither_an_lr_nor_a_gradient_that_fades_counts(
+    norms: list[float], lr: float, fade: float, change: float
+) -> None:
     pulse = Pulse()
-    assert pulse.beat(named(norms)) == pytest.approx(1)
-    assert pulse.beat(named([factor * n for n in norms])) == pytest.approx(1)
+    assert pulse.beat(named(norms), lr) == pytest.approx(1)
+    assert pulse.beat(named([change * n for n in norms]), change * lr) == pytest.approx(1)
+    assert pulse.beat(named([fade * n for n in norms]), lr) == pytest.approx(1)
 
 
-@given(NORMS.filter(lambda norms: len(norms) >= 5))
-def test_a_net_of_which_two_thirds_stand_still_is_dead(norms: list[float]) -> None:
+@given(NORMS.filter(lambda norms: len(norms) >= 5), st.floats(1, 1e6))
+def test_a_net_of_which_two_thirds_stand_still_is_dead(norms: list[float], faster: float) -> None:
     pulse = Pulse()
-    pulse.beat(named(norms))
+    pulse.beat(named(norms), 0.1)
     stopped = math.ceil(2 / 3 * len(norms))
-    assert pulse.beat(named([0.0] * stopped + norms[stopped:])) < ALIVE
+    assert pulse.beat(named([0.0] * stopped + [faster * n for n in norms[stopped:]]), 0.1) < ALIVE
     pulse.restart()
-    assert pulse.beat(named(norms)) == pytest.approx(1)
+    assert pulse.beat(named(norms), 0.1) == pytest.approx(1)
+
+
+@given(NORMS.filter(lambda norms: len(norms) >= 5), st.floats(1, 1e6))
+def test_a_few_parameters_that_get_fast_are_no_reason(norms: list[float], faster: float) -> None:
+    pulse = Pulse()
+    pulse.beat(named(norms), 0.1)
+    few = len(norms) // 3
+    assert pulse.beat(named([faster * n for n in norms[:few]] + norms[few:]), 0.1) > 0.9
 
 
 def test_what_never_moved_or_came_later_is_no_reason() -> None:
     pulse = Pulse()
-    assert math.isnan(pulse.beat({})) and math.isnan(pulse.beat({"a": 0.0}))
-    assert pulse.beat({"a": 1.0, "frozen": 0.0, "b": 2.0}) == 1
-    assert pulse.beat({"a": 0.5, "frozen": 0.0, "b": 1.0, "new": 3.0}) > ALIVE
-    assert math.isnan(pulse.beat({"a": math.nan, "b": 1.0})) and math.isnan(pulse.beat({"a": 0.0}))
+    assert math.isnan(pulse.beat({}, 1)) and math.isnan(pulse.beat({"a": 0.0}, 1))
+    assert pulse.beat({"a": 1.0, "frozen": 0.0, "b": 2.0}, 1) == 1
+    assert pulse.beat({"a": 0.5, "frozen": 0.0, "b": 1.0, "new": 3.0}, 1) == pytest.approx(0.5 / 0.9)
+    assert math.isnan(pulse.beat({"a": math.nan, "b": 1.0}, 1)) and math.isnan(pulse.beat({"a": 0.0}, 1))
+    assert math.isnan(pulse.beat({"a": 1.0}, 0.0))
 
 
 class Training:
