@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 ALIVE: Final = 0.02
-"""A net is dead where the pulse is below this, in the middle, by logarithm, between the living and the dead. The
-least of a run: 0.14 or more where ARC drove development tasks, zoo and regressions that learned, 0.10 at a
-constant LR ten times too high, 0.0005 or less where most units no longer answer to their input. Then only the
-outermost layers move, and the loss may fall on."""
+"""A net is dead where the pulse is below this: by logarithm, in the middle between the living and the dead.
+The least of a run: 0.14 or more where ARC drove development tasks, zoo and regressions that learned, 0.10 at
+a constant LR ten times too high, 0.0005 or less where most units no longer answer to their input. Then only
+the outermost layers move, and the loss may fall on."""
 
 
 class Pulse:
