@@ -36,7 +36,7 @@ def horizons(all_rows: Mapping[float, pd.DataFrame]) -> list[Block]:
         [[title(label), *(number(float(means[length][label])) for length in lengths)] for label in labels],
     )
     best = [f"{title(str(means[n].idxmax()))} at {n:g} x" for n in lengths]
-    decades = sorted({d for _, _, d in shared if d != 99.0})
+    decades = sorted({d + 0.0 for _, _, d in shared if d != 99.0})  # -0.0 becomes 0.0
     return [
         table,
         Text(
