@@ -139,9 +139,7 @@ class Recovery:
     def go_back(self, *, dead: bool = False) -> str:
         """Restore the initial state during the start or of a dead net, else the last good one.
 
-        Returns its name, "" where there is no copy.
-
-        The LRs stay: what follows lowers them.
+        The LRs stay: what follows lowers them. Returns the state's name, "" where there is no copy.
         """
         self._before = None
         if self._snapshots is None:
