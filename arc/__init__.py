@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from arc.advice import advise
     from arc.controller import Controller
     from arc.decision import Decision
-    from arc.features import Period, featurise
+    from arc.history.features import Period, featurise
     from arc.methods.step_sampling import suggest as suggest_lr
-    from arc.network import Network
-    from arc.policy import Policy
+    from arc.network.network import Network
+    from arc.policy.default import Policy
 
 __all__ = [
     "Action",
@@ -37,11 +37,11 @@ _HOMES = {
     "Action": "arc.actions",
     "Controller": "arc.controller",
     "Decision": "arc.decision",
-    "Network": "arc.network",
-    "Period": "arc.features",
-    "Policy": "arc.policy",
+    "Network": "arc.network.network",
+    "Period": "arc.history.features",
+    "Policy": "arc.policy.default",
     "advise": "arc.advice",
-    "featurise": "arc.features",
+    "featurise": "arc.history.features",
 }
 
 

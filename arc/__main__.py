@@ -67,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from arc import logs
-    from arc.replay import replay, table, width
+    from arc.view import logs
+    from arc.view.replay import replay, table, width
 
     calls = logs.calls(
         logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
@@ -86,7 +86,7 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
-    from arc.watch import final_page, watch
+    from arc.view.watch import final_page, watch
 
     try:
         watch(options.directory, say=lambda line: print(line, flush=True), follow=not options.once)
@@ -95,7 +95,7 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from arc import weights
+    from arc.network import weights
 
     print(weights.read_card(options.path))
 
@@ -103,7 +103,7 @@ def _info(options: argparse.Namespace) -> None:
 def _try(options: argparse.Namespace) -> None:
     from importlib.util import find_spec
 
-    from arc.try_out import compare
+    from arc.view.try_out import compare
 
     if options.epochs < 1:
         raise ValueError(f"got --epochs {options.epochs}, need at least 1")

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from arc import numpy_network, weights, words
 from arc.actions import probable
 from arc.decision import Decision
-from arc.features import MAX_PERIODS, Period, featurise
+from arc.history.features import MAX_PERIODS, Period, featurise
+from arc.network import numpy as numpy_network
+from arc.network import weights
+from arc.policy import words
 
 
 def advise(

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from arc import policy as policies
-from arc import weights
 from arc.decider import Decider
 from arc.decision import Decision
-from arc.journal import Journal
-from arc.loss_buffer import Loss
+from arc.history.losses import Loss
 from arc.lr0 import set_lr0
-from arc.network import Network
+from arc.network import weights
+from arc.network.network import Network
 from arc.numbers import number
-from arc.plot import Logged, draw
-from arc.policy import Policy, PolicyName
-from arc.recovery import Recovery
+from arc.optimizers.steering import Steering
+from arc.policy import default as policies
+from arc.policy.default import Policy, PolicyName
+from arc.recovery.recovery import Recovery
 from arc.settings import Mode, Settings
 from arc.state import VERSION, check
-from arc.steering import Steering
+from arc.view.journal import Journal
+from arc.view.plot import Logged, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,19 +7,20 @@ from typing import Any
 
 import torch
 
-from arc import lrs, words
 from arc.actions import Action, softmax
 from arc.decision import Decision
-from arc.features import featurise
-from arc.guards import FAR, STILL, LossWatch
-from arc.history import History
-from arc.network import Network
-from arc.policy import PAPER, RESTART, Move, PolicyState
-from arc.pulse import ALIVE
-from arc.recovery import Recovery
-from arc.report import Report, over_ranks
+from arc.history.features import featurise
+from arc.history.periods import History
+from arc.history.report import Report, over_ranks
+from arc.network.network import Network
+from arc.optimizers import lrs
+from arc.optimizers.steering import Steering
+from arc.policy import words
+from arc.policy.default import PAPER, RESTART, Move, PolicyState
+from arc.recovery.guards import FAR, STILL, LossWatch
+from arc.recovery.pulse import ALIVE
+from arc.recovery.recovery import Recovery
 from arc.settings import Settings
-from arc.steering import Steering
 
 GUARD = (0.0, 0.0, 1.0)
 """Probabilities of a guard's decision: it lowers without asking the network."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from arc import lrs
-from arc.policy import PAPER, Policy
+from arc.optimizers import lrs
+from arc.policy.default import PAPER, Policy
 
 Mode = Literal["control", "advise"]
 

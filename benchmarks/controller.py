@@ -21,8 +21,9 @@ import torch
 from torch import nn
 
 import arc
-from arc import numpy_network, weights
-from arc.loss_buffer import CAPACITY, Loss, LossBuffer
+from arc.history.losses import CAPACITY, Loss, LossBuffer
+from arc.network import numpy as numpy_network
+from arc.network import weights
 from tasks import registry
 from tasks.base import Source
 from tasks.loop import TaskRun

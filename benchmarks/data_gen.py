@@ -31,8 +31,9 @@ from arc.actions import Action
 from data_gen import branches, schema, store
 from data_gen.generate import TrialUnit, load
 from data_gen.trial import Trial
-from tasks import registry, workers
+from tasks import registry
 from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.work import workers
 
 MEAN_BOUND, LEAST_BOUND = 2.5, 1.8
 """Ratios that the project asks of the tasks' geometric mean and of each task, on two cores."""

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from arc.network import Network
+from arc.network.network import Network
 from data_gen import label, schema, store
 from data_gen.label import LabelConfig
-from tasks import workers
+from tasks.work import workers
 from training import dataset
 from training.loss import hybrid_loss
 

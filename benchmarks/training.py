@@ -21,10 +21,10 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from arc.network import Network
+from arc.network.network import Network
 from data_gen import store
 from data_gen.samples import SAMPLE
-from tasks import cli
+from tasks.work import cli
 from training import candidates, dataset
 from training.config import TrainingConfig
 from training.dataset import Samples

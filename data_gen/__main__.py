@@ -3,7 +3,7 @@
 import sys
 
 from data_gen.generate import GenerateConfig, generate
-from tasks import cli
+from tasks.work import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main("data_gen", GenerateConfig, generate))

@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from data_gen import branches, store, trial
 from data_gen.trial import Trial
-from tasks import board, optimizers, ray_workers, registry, workers
+from tasks import optimizers, registry
 from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
 from tasks.settings import NONE, encoded
+from tasks.work import board, ray_workers, workers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from data_gen import schema, store
 from data_gen.samples import samples_of
-from tasks import cli
 from tasks.errors import InputError
+from tasks.work import cli
 
 
 @dataclass(frozen=True, kw_only=True)

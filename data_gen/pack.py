@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_gen import card, schema, store
-from tasks import cli
 from tasks.errors import InputError
+from tasks.work import cli
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from data_gen import schema, store
 from data_gen.counts import Counts, by_task
-from tasks import cli, registry
+from tasks import registry
 from tasks.errors import InputError
+from tasks.work import cli
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from data_gen import schema
-from tasks import machine
 from tasks.errors import InputError
+from tasks.work import machine
 
 BATCH = 512
 """Parts that :func:`stream` reads ahead."""

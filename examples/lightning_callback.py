@@ -32,6 +32,8 @@ data = TensorDataset(images.float() / 16, labels)
 train, val = (torch.utils.data.Subset(data, r) for r in (range(1400), range(1400, len(data))))
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
 arc = ARCCallback(rollback=True, total_epochs=epochs)
-trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=[arc], logger=False)
+trainer = pl.Trainer(
+    max_epochs=epochs, accelerator="cpu", callbacks=[arc], logger=False, enable_checkpointing=False
+)
 trainer.fit(Digits(), DataLoader(train, batch_size=64, shuffle=True), DataLoader(val, batch_size=64))
 print("\n".join(f"epoch {d.epoch}: LR {d.lr_after[0]:.2e}, {d.reason}" for d in arc.controller.decisions))

@@ -3,7 +3,7 @@
 import sys
 
 from proxy_eval.select import SelectConfig, select
-from tasks import cli
+from tasks.work import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main("proxy_eval", SelectConfig, select))

@@ -12,8 +12,8 @@ from data_gen import store
 from proxy_eval import asked, estimate, frequencies, suite
 from proxy_eval import plan as plans
 from proxy_eval.comparison_run import ComparisonUnit
-from tasks import cli, workers
 from tasks.errors import InputError
+from tasks.work import cli, workers
 
 
 @dataclass(frozen=True, kw_only=True)

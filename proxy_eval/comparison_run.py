@@ -23,11 +23,12 @@ from proxy_eval.clock import Clock
 from proxy_eval.kept import Kept, Measured
 from proxy_eval.made_with import made_with
 from proxy_eval.watched import Epoch, WatchedRun, budget, follow
-from tasks import registry, workers
+from tasks import registry
 from tasks.base import Source
 from tasks.errors import InputError
 from tasks.loop import Evaluation
 from tasks.seeding import derive
+from tasks.work import workers
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What a method may raise for reasons of its own; anything else is an error of the program."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import arc
-from arc import policy as policies
-from arc import weights as files
 from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.run import Run
-from arc.network import Network
+from arc.network import weights as files
+from arc.network.network import Network
+from arc.policy import default as policies
 from tasks.errors import InputError
 
 

@@ -10,7 +10,8 @@ from data_gen import store
 from proxy_eval import comparison_schema as schema
 from proxy_eval.comparison_run import ComparisonUnit
 from proxy_eval.plan import Plan
-from tasks import registry, workers
+from tasks import registry
+from tasks.work import workers
 
 Seconds = dict[tuple[str, str], list[float]]
 

@@ -8,7 +8,7 @@ import json
 import torch
 
 from data_gen import store
-from tasks import machine
+from tasks.work import machine
 
 
 @functools.cache

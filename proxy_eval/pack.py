@@ -14,8 +14,8 @@ from tqdm import tqdm
 from data_gen import store
 from proxy_eval import asked
 from proxy_eval import comparison_schema as schema
-from tasks import cli
 from tasks.errors import InputError
+from tasks.work import cli
 
 T = TypeVar("T")
 

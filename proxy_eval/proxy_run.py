@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from arc import weights
 from arc.controller import Controller
 from arc.methods.controlled import Controlled
+from arc.network import weights
 from data_gen import store
 from data_gen.generate import load
 from proxy_eval.watched import WatchedRun, follow
-from tasks import board, registry, workers
+from tasks import registry
 from tasks.base import Source
 from tasks.seeding import derive
+from tasks.work import board, workers
 
 _VALUES = pa.list_(pa.float32())
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from arc import weights
+from arc.network import weights
 from data_gen import store
 from data_gen.generate import load
 from proxy_eval.proxy_run import PROXY_RUN, ProxyUnit
 from proxy_eval.ranking import card, ranking, ranking_table
-from tasks import board, optimizers, registry, workers
+from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
+from tasks.work import board, workers
 from training.distill import candidates
 
 

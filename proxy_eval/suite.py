@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tasks import optimizers
-from tasks.cli import CONFIGS
 from tasks.errors import InputError
+from tasks.work.cli import CONFIGS
 
 DEFAULT_LR = {"adam": 1e-3, "adamw": 1e-3, "sgd": 1e-3, "momentum": 1e-3, "rmsprop": 1e-2}
 """torch's default LR of each optimizer: what a user has who chooses none."""

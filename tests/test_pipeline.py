@@ -13,9 +13,9 @@ from data_gen.generate import GenerateConfig
 from data_gen.label import LabelConfig
 from proxy_eval import methods, select
 from proxy_eval.select import SelectConfig
-from tasks import cli
 from tasks.base import Source
 from tasks.loop import TaskRun
+from tasks.work import cli
 from tests.arc.helpers import optimizer
 from tests.conftest import TINY
 from training import candidates

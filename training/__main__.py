@@ -2,7 +2,7 @@
 
 import sys
 
-from tasks import cli
+from tasks.work import cli
 from training.candidates import train
 from training.config import TrainingConfig
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from arc import weights
-from arc.network import Network
+from arc.network import weights
+from arc.network.network import Network
 from data_gen import store
-from tasks import board, workers
 from tasks.errors import InputError
+from tasks.work import board, workers
 from training import dataset
 from training.config import TrainingConfig
 from training.dataset import Samples

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from arc.actions import Action
-from arc.features import LENGTH, MAX_PERIODS, Period, featurise
+from arc.history.features import LENGTH, MAX_PERIODS, Period, featurise
 from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from arc import weights
+from arc.network import weights
 from tasks.errors import InputError
 from training import fast
 

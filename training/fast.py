@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from arc.network import Network
+from arc.network.network import Network
 
 BATCH: Final = 128
 """Windows of one forward pass of :func:`answers`; on a CPU, more than fit into its cache are slower."""

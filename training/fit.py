@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc.network import Network
-from tasks.board import Log, no_log
+from arc.network.network import Network
 from tasks.seeding import derive
+from tasks.work.board import Log, no_log
 from training import fast
 from training.config import TrainingConfig
 from training.dataset import Samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from arc.features import LENGTH, MAX_PERIODS, PERIOD_LENGTH
+from arc.history.features import LENGTH, MAX_PERIODS, PERIOD_LENGTH
 
 Array = npt.NDArray[np.float64]
 

@@ -18,9 +18,9 @@ import pandas as pd
 
 from data_gen import store
 from data_gen.samples import SAMPLE
-from tasks import cli, workers
 from tasks.errors import InputError
 from tasks.seeding import derive
+from tasks.work import cli, workers
 from training import dataset, fast
 from training.baselines import BASELINES, baseline
 from training.candidates import load

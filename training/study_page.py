@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tasks import machine
+from tasks.work import machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from arc import weights
 from arc.controller import Controller
+from arc.network import weights
 
 
 def build(

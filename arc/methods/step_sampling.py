@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arc import lrs
 from arc.methods.loss_curve import LR_RANGE, THRESHOLD, Points, analyse, refine
 from arc.methods.method import Method, State, require
 from arc.methods.run import Cost, Run, set_lr
 from arc.methods.schedule import Constant
 from arc.methods.torch_run import LossFunction, TorchRun, refuse_one_pass, sample
+from arc.optimizers import lrs
 
 STEPS: Final = 20
 """Training steps of one trial (section 2)."""

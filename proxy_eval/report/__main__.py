@@ -3,7 +3,7 @@
 import sys
 
 from proxy_eval.report.stage import ReportConfig, report
-from tasks import cli
+from tasks.work import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main("proxy_eval.report", ReportConfig, report, logged=False))

@@ -2,8 +2,8 @@
 
 import sys
 
-from tasks import cli
 from tasks.report.stage import ReportConfig, report
+from tasks.work import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main("tasks.report", ReportConfig, report))

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from tasks import registry
 from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
-from tasks.processes import Tick
 from tasks.seeding import derive
 from tasks.settings import NONE
+from tasks.work.processes import Tick
 
 SCHEMA = pa.schema(
     [

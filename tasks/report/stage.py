@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tasks import optimizers, registry, workers
+from tasks import optimizers, registry
 from tasks.base import TaskError, source_of
 from tasks.errors import InputError
 from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
 from tasks.settings import encoded
+from tasks.work import workers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import arc
-from arc import weights
+from arc.network import weights
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is imported
 

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 
 import arc
-from arc import numpy_network, weights
+from arc.network import numpy as numpy_network
+from arc.network import weights
 from tests.arc.strategies import Lists, histories, periods
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import arc
-from arc import logs, onnx, weights
+from arc.network import onnx, weights
 from arc.numbers import number
-from arc.replay import replay
+from arc.view import logs
+from arc.view.replay import replay
 from tests.arc.helpers import optimizer
 
 many = settings(max_examples=150, deadline=None, derandomize=True)

@@ -2,7 +2,7 @@
 
 import io
 
-from arc.bar import Bar
+from arc.view.bar import Bar
 
 
 class _Terminal(io.StringIO):

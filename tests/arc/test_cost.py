@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import arc
-from arc.loss_buffer import CAPACITY, LossBuffer
+from arc.history.losses import CAPACITY, LossBuffer
 
 
 class _Operators(TorchDispatchMode):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import arc
-from arc.loss_buffer import CAPACITY
+from arc.history.losses import CAPACITY
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

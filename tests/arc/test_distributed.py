@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import arc
-from arc import weights
-from arc.report import Report, merged
+from arc.history.report import Report, merged
+from arc.network import weights
 from tests.arc.helpers import epoch, falling, optimizer
 
 ROOT = Path(__file__).parents[2]

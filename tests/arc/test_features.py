@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import arc
-from arc.features import STD_FLOOR
+from arc.history.features import STD_FLOOR
 from tests import reference
 from tests.arc.strategies import Lists, histories, periods
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import arc
-from arc.policy import PolicyName
+from arc.policy.default import PolicyName
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import arc
-from arc import journal, logs
-from arc.page import page
-from arc.replay import replay
-from arc.watch import watch
+from arc.view import journal, logs
+from arc.view.page import page
+from arc.view.replay import replay
+from arc.view.watch import watch
 from tests.arc.helpers import epoch, falling, optimizer
 
 

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arc.features import PERIOD_LENGTH, _linear
-from arc.loss_buffer import CAPACITY, LossBuffer
+from arc.history.features import PERIOD_LENGTH, _linear
+from arc.history.losses import CAPACITY, LossBuffer
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import arc
-from arc.policy import PAPER, Move, PolicyState, get
+from arc.policy.default import PAPER, Move, PolicyState, get
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import arc
-from arc.pulse import ALIVE, Pulse
+from arc.recovery.pulse import ALIVE, Pulse
 from tests.arc.conftest import Answering
 
 NORMS = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=20)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import arc
-from arc import logs
-from arc.replay import replay, table
+from arc.view import logs
+from arc.view.replay import replay, table
 from tests.arc.helpers import epoch, falling, optimizer
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import arc
-from arc.guards import AS_FAR, FAR, STILL
+from arc.recovery.guards import AS_FAR, FAR, STILL
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, lr_of
 

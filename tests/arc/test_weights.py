@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import arc
-from arc import weights
+from arc.network import weights
 from tests import reference
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from arc import weights
 from arc.methods.method import Method
 from arc.methods.step_sampling import StepSampling
+from arc.network import weights
 from proxy_eval.methods import METHODS, MethodError, get, make
 from tasks import registry
 from tasks.base import Source, Splits

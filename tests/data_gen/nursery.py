@@ -19,7 +19,8 @@ from types import SimpleNamespace
 
 from data_gen import generate, schema, store
 from data_gen.generate import GenerateConfig
-from tasks import cli, processes, registry
+from tasks import registry
+from tasks.work import cli, processes
 
 
 def fork_workers() -> None:

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 
 from data_gen.generate import GenerateConfig, generate
-from tasks import cli, ray_workers
+from tasks.work import cli, ray_workers
 from tests.units import Unit
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from data_gen import generate, schema, status, store
 from data_gen.generate import GenerateConfig
 from data_gen.samples import samples_of
 from data_gen.status import StatusConfig
-from tasks import cli
+from tasks.work import cli
 from tests.data_gen.test_generate import ROOT, SMALL, config, contents, run_units
 
 MANY = [*SMALL, "runs=45", "workers=2"]

@@ -7,7 +7,7 @@ import pytest
 
 from data_gen import generate, schema, store
 from data_gen.generate import GenerateConfig
-from tasks import cli
+from tasks.work import cli
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[2]

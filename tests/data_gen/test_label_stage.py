@@ -9,7 +9,7 @@ import pytest
 from data_gen import label, schema, store
 from data_gen.label import LabelConfig
 from data_gen.samples import SAMPLE, samples_of
-from tasks import cli
+from tasks.work import cli
 from tests import reference
 
 

@@ -8,7 +8,7 @@ from data_gen import generate, pack, schema, store
 from data_gen.card import UNNAMED
 from data_gen.generate import GenerateConfig
 from data_gen.pack import PackConfig
-from tasks import cli, machine
+from tasks.work import cli, machine
 
 
 def trials(tiny, place, *overrides):

@@ -4,7 +4,7 @@ import math
 
 from data_gen import status
 from data_gen.status import StatusConfig
-from tasks import cli
+from tasks.work import cli
 from tests.data_gen.test_label_stage import row, write
 
 

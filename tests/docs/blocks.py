@@ -21,9 +21,9 @@ from torch import nn
 
 import arc
 from arc import __main__ as command_line
-from arc import weights
 from arc.methods import AutoDrop, TorchRun
-from tasks import cli
+from arc.network import weights
+from tasks.work import cli
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -13,7 +13,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 import arc
 import arc.methods
-from tasks.cli import CONFIGS
+from tasks.work.cli import CONFIGS
 from tests.docs.blocks import PROJECT, ROOT, setup, shell
 
 FENCED = r"^ *```(\w*)"

@@ -16,14 +16,14 @@ import pandas as pd
 import pytest
 
 import arc
-from arc import weights
 from arc.actions import Action
+from arc.network import weights
 from proxy_eval import asked, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
 from proxy_eval.select import SelectConfig
-from tasks import cli, workers
 from tasks.base import Source
+from tasks.work import cli, workers
 from tests.conftest import TINY
 from training.config import TrainingConfig
 

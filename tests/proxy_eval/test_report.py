@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arc import weights
+from arc.network import weights
 from proxy_eval import scores
 from proxy_eval.compare import CompareConfig, perform, plan_of
 from proxy_eval.pack import PackConfig, pack
@@ -21,7 +21,7 @@ from proxy_eval.report import horizons, medians, paired, summary, tables
 from proxy_eval.report.page import Figure, Heading, Items, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.stage import ReportConfig, report, whole_seeds
-from tasks import cli, workers
+from tasks.work import cli, workers
 from tests.conftest import TINY
 
 LR0S = {-2.5: 1e-4, -0.5: 1e-2, 0.0: 3.1623e-2, 0.5: 1e-1, 2.5: 1e1}

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import arc
-from arc import weights
+from arc.network import weights
 from proxy_eval import select
 from proxy_eval.ranking import ranking
 from proxy_eval.select import SelectConfig
-from tasks import cli
+from tasks.work import cli
 from tests.conftest import TINY
 
 MADE = {

@@ -8,8 +8,8 @@ import pytest
 
 from data_gen import generate
 from data_gen.generate import GenerateConfig
-from tasks import board, cli
 from tasks.errors import InputError
+from tasks.work import board, cli
 
 pytestmark = pytest.mark.filterwarnings("default")  # protobuf's own
 

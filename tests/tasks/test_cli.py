@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from data_gen.generate import GenerateConfig
-from tasks import cli
 from tasks.errors import InputError
+from tasks.work import cli
 
 FILES = sorted(path.stem for path in cli.CONFIGS.glob("*.yaml"))
 STAGES = [name for name in FILES if not name.endswith("suite")]  # a suite is no stage: see proxy_eval.suite

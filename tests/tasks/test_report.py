@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks import cli
 from tasks.report.stage import ReportConfig, report
 from tasks.report.verdict import judge, new_bests
+from tasks.work import cli
 
 EPOCHS = 10
 

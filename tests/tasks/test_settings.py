@@ -6,9 +6,10 @@ import pytest
 
 from data_gen import generate
 from data_gen.generate import GenerateConfig
-from tasks import cli, registry
+from tasks import registry
 from tasks.errors import InputError
 from tasks.settings import NONE, encoded, replaced
+from tasks.work import cli
 from tests.conftest import TINY
 
 

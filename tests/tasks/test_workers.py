@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tasks import ledger, workers
 from tasks.errors import InputError
+from tasks.work import ledger, workers
 from tests.units import Unit
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_gen.label import LabelConfig, label
-from tasks import cli
+from tasks.work import cli
 from training import dataset
 from training.baselines import baseline
 from training.config import TrainingConfig

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from arc.features import Period, featurise
-from tasks import cli
+from arc.history.features import Period, featurise
+from tasks.work import cli
 from tests.training.test_training import many, write
 from training import study
 from training.candidates import load

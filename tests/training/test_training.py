@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arc
-from arc import weights
-from arc.network import Network
+from arc.network import weights
+from arc.network.network import Network
 from data_gen import store
 from data_gen.samples import SAMPLE
-from tasks import cli
+from tasks.work import cli
 from training import candidates, dataset, fast, targets
 from training.config import TrainingConfig
 from training.fit import blanked, fit

@@ -18,11 +18,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from arc.weights import WeightsError
-from tasks import log
+from arc.network.weights import WeightsError
 from tasks.errors import InputError
+from tasks.work import log
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arc.decision import Decision
-from arc.plot import Logged
+from arc.view.plot import Logged
 
 
 def check(writer: Any) -> None:

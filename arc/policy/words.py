@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arc.actions import Action, probable
-from arc.features import PERIOD_LENGTH, Period, Window
+from arc.history.features import PERIOD_LENGTH, Period, Window
 
 FLAT = 0.5
 """A loss is called falling or rising when its last third differs by this many deviations from its first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from arc.report import Report
+from arc.history.report import Report
 
 EXPLOSION: Final = 10.0
 """A mean loss is exploded when it is this many times the span of all earlier losses above their lowest."""

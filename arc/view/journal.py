@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import torch.distributed as dist
 
-from arc import board
 from arc._version import __version__
 from arc.decision import Decision
-from arc.loss_buffer import LossBuffer
-from arc.plot import Logged
+from arc.history.losses import LossBuffer
 from arc.settings import Settings
+from arc.view import board
+from arc.view.plot import Logged
 
 FILE: Final = "arc.jsonl"
 """The log's name in the run's directory."""

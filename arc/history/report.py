@@ -10,7 +10,7 @@ from typing import Final
 import torch
 import torch.distributed as dist
 
-from arc.loss_buffer import CAPACITY
+from arc.history.losses import CAPACITY
 
 _SCALARS: Final = 13
 
@@ -27,7 +27,7 @@ class Report:
         mean, low, high, first: of the training losses since the last call; NaN where one is not finite.
         val_loss: the validation loss, None if there was none.
         moved: how far the parameters are from the start, relative to their norm; NaN where not measured.
-        pulse: how alive the net is (:class:`arc.pulse.Pulse`); NaN where not measured.
+        pulse: how alive the net is (:class:`arc.recovery.pulse.Pulse`); NaN where not measured.
         stride: steps from one of ``losses`` to the next.
         losses: the period's losses when it ends with this call; otherwise empty.
     """

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from arc.features import MAX_PERIODS, Period
-from arc.loss_buffer import LossBuffer
+from arc.history.features import MAX_PERIODS, Period
+from arc.history.losses import LossBuffer
 
 
 @dataclass(frozen=True, kw_only=True)

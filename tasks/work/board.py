@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arc import board
+from arc.view import board
 from tasks.errors import InputError
 
 Log = Callable[[int, Mapping[str, Any]], None]

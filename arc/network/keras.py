@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from arc.weights import Arrays
+    from arc.network.weights import Arrays
 
 
 def read(path: Path) -> Arrays:
     """PyTorch names to arrays; WeightsError for a missing, damaged or foreign file."""
-    from arc.weights import WeightsError
+    from arc.network.weights import WeightsError
 
     try:
         import h5py

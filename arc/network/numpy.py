@@ -14,7 +14,7 @@ def probabilities(arrays: dict[str, Vector], window: Vector) -> tuple[float, flo
     """Probabilities (raise, keep, lower) for one window.
 
     Args:
-        arrays: weights as :func:`arc.weights.load_arrays` gives them.
+        arrays: weights as :func:`arc.network.weights.load_arrays` gives them.
         window: shape (300, 3), as :func:`arc.featurise` makes it.
 
     Equal to :class:`arc.Network` followed by a softmax, to 1e-5.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from arc import weights
-from arc.features import LENGTH
+from arc.history.features import LENGTH
+from arc.network import weights
 
 OPSET = 17
 

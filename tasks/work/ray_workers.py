@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from tasks.errors import InputError
-from tasks.ledger import Ledger, Outcome
-from tasks.processes import LATE, Unit, attempt
+from tasks.work.ledger import Ledger, Outcome
+from tasks.work.processes import LATE, Unit, attempt
 
 AHEAD = 1000
 """Units handed to the cluster before it has room: what waits there is what an autoscaler sees."""

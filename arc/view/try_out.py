@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from arc import weights
-from arc.bar import Bar
 from arc.controller import Controller
-from arc.replay import table, width
+from arc.network import weights
+from arc.view.bar import Bar
+from arc.view.replay import table, width
 
 CONTEXT, ROWS, BATCH = 12, 6000, 100
 """Characters that the net sees, windows of an epoch, windows of a batch."""

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from arc import logs, weights
 from arc.controller import Controller
 from arc.decision import Decision
-from arc.policy import Policy, PolicyName
+from arc.network import weights
+from arc.policy.default import Policy, PolicyName
+from arc.view import logs
 
 
 class _Logged:
@@ -33,7 +34,7 @@ def replay(
     """A controller in mode ``advise`` that has seen the whole log; ask it for ``decisions`` and ``plot()``.
 
     Args:
-        calls: as :func:`arc.logs.calls` cuts them from a log.
+        calls: as :func:`arc.view.logs.calls` cuts them from a log.
         path: a controller directory; the shipped controller by default.
         period: calls from one decision to the next.
         policy: as for :class:`arc.Controller`.

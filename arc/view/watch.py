@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from arc.decider import GUARD
-from arc.journal import FILE, RunLog, read
-from arc.page import page
+from arc.view.journal import FILE, RunLog, read
+from arc.view.page import page
 
 PAGE: Final = "arc.html"
 REFRESH: Final = 3

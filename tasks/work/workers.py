@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import torch
 
 from tasks.errors import InputError
-from tasks.ledger import Ledger, Outcome, report
-from tasks.processes import TICK, Refusal, Tick, Unit, Worker, feed, ready, receive
+from tasks.work.ledger import Ledger, Outcome, report
+from tasks.work.processes import TICK, Refusal, Tick, Unit, Worker, feed, ready, receive
 
 __all__ = ["Outcome", "Tick", "Unit", "count", "report", "resolve_device", "run_all"]
 

@@ -11,9 +11,9 @@ from typing import Final
 from arc._version import __version__
 from arc.decider import GUARD
 from arc.decision import Decision
-from arc.journal import RunLog
-from arc.plot import Logged
-from arc.svg import Line, Mark, chart
+from arc.view.journal import RunLog
+from arc.view.plot import Logged
+from arc.view.svg import Line, Mark, chart
 
 ROWS: Final = 200
 """Decisions in the table, the newest ones."""
@@ -50,7 +50,7 @@ reason when pointed at; the LR of an epoch is the one in force while it was trai
 
 
 def _style() -> str:
-    return importlib.resources.files("arc").joinpath("page.css").read_text("utf-8")
+    return importlib.resources.files("arc").joinpath("view", "page.css").read_text("utf-8")
 
 
 def _summary(log: RunLog, *, running: bool) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tasks.processes import Unit
+from tasks.work.processes import Unit
 
 RETRIES = 2
 GRACE = 5.0

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from arc.guards import AS_FAR, START_PERIODS
-from arc.pulse import Pulse
-from arc.report import Report
-from arc.rollback import Snapshots
+from arc.history.report import Report
+from arc.recovery.copies import Snapshots
+from arc.recovery.guards import AS_FAR, START_PERIODS
+from arc.recovery.pulse import Pulse
 from arc.settings import Settings
 
 
@@ -82,7 +82,7 @@ class Recovery:
         """The factor on the LR with which the first start goes on, its state restored; 1 keeps the second.
 
         The second start is kept where its training loss fell from ``first_loss`` by at least
-        :data:`arc.guards.AS_FAR` of what the first one fell.
+        :data:`arc.recovery.guards.AS_FAR` of what the first one fell.
         """
         first, self._first_start = self._first_start, None
         assert first is not None
@@ -99,7 +99,7 @@ class Recovery:
         return self._snapshots.distance("initial") if self._snapshots and self.in_start else math.nan
 
     def pulse(self, lr: float) -> float:
-        """How alive the net is after a call at ``lr`` (:class:`arc.pulse.Pulse`); NaN if nobody can tell."""
+        """How alive the net is after a call at ``lr`` (:mod:`arc.recovery.pulse`); NaN if unknown."""
         if self._snapshots is None or self.in_second_start:
             return math.nan
         return self._pulse.beat(self._snapshots.movements("initial" if self.first_call else "good"), lr)

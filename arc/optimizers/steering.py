@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from arc import lrs, schedules
+from arc.optimizers import lrs, schedules
 from arc.settings import Settings
 
 

@@ -1,0 +1,1 @@
+"""What is seen of a run: losses, movement of the weights, periods, features."""

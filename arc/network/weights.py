@@ -1,0 +1,188 @@
+"""A controller directory: ``model.safetensors`` (weights), ``config.json``, ``README.md`` (model card).
+
+Reading one never executes code: safetensors and JSON hold data only.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from arc.actions import Action
+from arc.history.features import LENGTH, MAX_PERIODS
+
+if TYPE_CHECKING:
+    from arc.network.network import Network
+
+PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
+"""The shipped controller."""
+FORMAT: Final[dict[str, Any]] = {
+    "format": "arc-controller",
+    "format_version": 1,
+    "features": {
+        "shape": [LENGTH, 3],
+        "periods": MAX_PERIODS,
+        "channels": ["train_loss", "val_loss", "lr"],
+        "scaling": ["linear, z-score", "z-score, nearest", "relative, nearest"],
+    },
+    "actions": {a.label: a.multiplier for a in Action},
+}
+"""What every config.json states; a loader refuses what differs from it."""
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+SHAPES: Final[dict[str, tuple[int, ...]]] = {
+    "conv.0.weight": (32, 3, 5),
+    "conv.0.bias": (32,),
+    "conv.3.weight": (64, 32, 5),
+    "conv.3.bias": (64,),
+    **{f"lstm.{kind}_l{layer}": (256, 64) for layer in (0, 1) for kind in ("weight_ih", "weight_hh")},
+    **{f"lstm.{kind}_l{layer}": (256,) for layer in (0, 1) for kind in ("bias_ih", "bias_hh")},
+    "dense.0.weight": (32, 64),
+    "dense.0.bias": (32,),
+    "dense.2.weight": (3, 32),
+    "dense.2.bias": (3,),
+}
+"""Names and shapes of the network's weights."""
+
+
+class WeightsError(ValueError):
+    """A controller's files are missing, damaged or foreign; the message names the file."""
+
+
+def save(network: Network, directory: str | Path, config: dict[str, Any], card: str) -> None:
+    """Write a controller directory; it appears whole or not at all.
+
+    Args:
+        network: the classifier.
+        directory: replaced if it exists.
+        config: how the network came about (JSON types); filed under ``config`` beside the format.
+        card: the model card, Markdown.
+
+    Raises:
+        ValueError: weights that are not finite.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {k: v.detach().cpu().float().numpy().copy() for k, v in network.state_dict().items()}
+    _check(arrays, "the network")
+    target = Path(directory).absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        (made / WEIGHTS).write_bytes(to_bytes(arrays))
+        (made / CONFIG).write_text(json.dumps({**FORMAT, "config": config}, indent=2) + "\n", "utf-8")
+        (made / CARD).write_text(card, "utf-8")
+        made.chmod(0o755)
+        _replace(made, target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def load(path: str | Path | None = None) -> Network:
+    """The network of a controller directory (the shipped one by default), in evaluation mode on the CPU.
+
+    Raises:
+        WeightsError: a file is missing, damaged, of another format or of an unknown version.
+    """
+    return _network(load_arrays(path))
+
+
+def load_arrays(path: str | Path | None = None) -> Arrays:
+    """The weights of a controller directory as NumPy arrays (no torch needed); errors as :func:`load`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    read_config(path)
+    file = _file(path, WEIGHTS)
+    try:
+        arrays = from_bytes(file.read_bytes())
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"{file} is damaged or no safetensors file: {error}") from error
+    _check(arrays, str(file))
+    return arrays
+
+
+def read_config(path: str | Path | None = None) -> dict[str, Any]:
+    """The config.json of a controller directory, checked; errors as :func:`load`."""
+    file = _file(path, CONFIG)
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{file} is damaged: {error}") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT["format"]:
+        raise WeightsError(f"{file} describes no ARC controller (format {FORMAT['format']!r})")
+    for key, known in FORMAT.items():
+        if found.get(key) != known:
+            raise WeightsError(
+                f"{file}: got {key}={found.get(key)!r}, this arc knows {known!r}; upgrade arc-lr"
+            )
+    return found
+
+
+def read_card(path: str | Path | None = None) -> str:
+    """The model card of a controller directory, Markdown; errors as :func:`load`."""
+    read_config(path)
+    return _file(path, CARD).read_text("utf-8")
+
+
+def import_keras(path: str | Path) -> Network:
+    """The network from the published weights, a Keras HDF5 file (needs ``pip install arc-lr[import]``).
+
+    Source: the public code of ARC (2021). Its LSTM has one bias per layer; PyTorch's second one is 0.
+
+    Raises:
+        WeightsError: no such file, no HDF5, or layers of another network.
+    """
+    from arc.network.keras import read
+
+    arrays = read(Path(path))
+    _check(arrays, str(path))
+    return _network(arrays)
+
+
+def _network(arrays: Arrays) -> Network:
+    import torch
+
+    from arc.network.network import Network
+
+    network = Network()
+    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in arrays.items()})
+    return network.eval().requires_grad_(False)
+
+
+def _file(path: str | Path | None, name: str) -> Path:
+    folder = PRETRAINED if path is None else Path(path)
+    file = folder / name
+    if file.is_file():
+        return file
+    remedy = (
+        "check the path" if path is not None else "run `make demo`, or load your own with from_pretrained"
+    )
+    raise WeightsError(f"no {name} in {folder}, a controller directory has one; {remedy}")
+
+
+def _check(arrays: Arrays, where: str) -> None:
+    shapes = {k: v.shape for k, v in arrays.items()}
+    wrong = {k for k in shapes.keys() | SHAPES.keys() if shapes.get(k) != SHAPES.get(k)}
+    if wrong:
+        name = min(wrong)
+        raise WeightsError(f"{where}: got {name} of shape {shapes.get(name)}, need {SHAPES.get(name)}")
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise WeightsError(f"{where}: {name} must hold finite float32 values")
+
+
+def _replace(made: Path, target: Path) -> None:
+    old = made.with_name(made.name + "-old")
+    if target.exists():
+        target.rename(old)
+    made.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

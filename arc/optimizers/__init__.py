@@ -1,0 +1,1 @@
+"""The optimizer as the controller handles it: LRs, schedulers, state."""

@@ -1,0 +1,1 @@
+"""Everything that shows a run: figures, logs, pages, the terminal."""
