@@ -7,15 +7,18 @@ differently, and dropout draws from other streams.
 - ``sequential``: one after the other, each as if it were alone.
 - ``together``: all three a step at a time (:mod:`tasks.together`), for tasks that say so (``Task.together``);
   it takes less of a CPU (docs/speed.md). Of the training losses only the mean is known, so a branch has
-  diverged where its validation loss is not finite.
+  diverged where its validation loss is not finite, and its training losses are NaN.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from arc.actions import Action
+from arc.history.movement import Movement
+from data_gen.movement import Tracker
 from tasks.base import Task
 from tasks.loop import TaskRun
 from tasks.together import Together
@@ -34,52 +37,76 @@ def mode(asked: str, task: Task, scale: str) -> str:
     return "together" if small and task.together else "sequential"
 
 
+@dataclass
+class Trajectory:
+    """What was seen of a stretch of training.
+
+    Attributes:
+        train_loss: per step.
+        val_loss: per epoch; the last one is NaN where the stretch diverged.
+        val_metric: per epoch, where it was asked for.
+        train_mean: mean training loss per epoch.
+        moved: per epoch that ended finite.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_metric: list[float] = field(default_factory=list)
+    train_mean: list[float] = field(default_factory=list)
+    moved: list[Movement] = field(default_factory=list)
+
+
 Start = Callable[[TaskRun, Action], None]
 """Puts a run at the beginning of a branch."""
 
 
-def sequential(run: TaskRun, start: Start, epochs: int) -> dict[Action, list[float]]:
-    """Each branch's validation loss per epoch; ``run`` takes one after the other."""
-    losses = {}
+def sequential(run: TaskRun, start: Start, epochs: int, past: Tracker) -> dict[Action, Trajectory]:
+    """Each branch; ``run`` takes one after the other, and ``past`` is the weights' way so far."""
+    branches = {}
     for action in Action:
         start(run, action)
-        losses[action] = train(run, epochs, metric=False)[1]
-    return losses
+        branches[action] = train(run, epochs, past.fork(), metric=False)
+    return branches
 
 
-def together(group: Together, start: Start, epochs: int) -> dict[Action, list[float]]:
-    """Each branch's validation loss per epoch; the runs of ``group`` are the branches, in Action's order."""
+def together(group: Together, start: Start, epochs: int, past: Tracker) -> dict[Action, Trajectory]:
+    """Each branch; the runs of ``group`` are the branches, in Action's order."""
     runs = dict(zip(Action, group.runs, strict=True))
     for action, run in runs.items():
         start(run, action)
-    losses: dict[Action, list[float]] = {action: [] for action in Action}
+    branches = {action: Trajectory() for action in Action}
+    trackers = {action: past.fork() for action in Action}
     alive = set(Action)
     for _ in range(epochs):
         group.train(group.runs[0].steps_per_epoch)
         for action in sorted(alive):
             loss = runs[action].evaluate("val", metric=False).loss
-            losses[action].append(loss if math.isfinite(loss) else math.nan)
-        alive = {action for action in alive if math.isfinite(losses[action][-1])}
+            branch = branches[action]
+            branch.train_mean.append(math.nan)
+            branch.val_loss.append(loss if math.isfinite(loss) else math.nan)
+            if math.isfinite(loss):
+                branch.moved.append(trackers[action].after(runs[action]))
+        alive = {action for action in alive if math.isfinite(branches[action].val_loss[-1])}
         if not alive:
             break
-    return losses
+    return branches
 
 
-def train(run: TaskRun, epochs: int, *, metric: bool) -> tuple[list[float], list[float], list[float]]:
-    """Train for some epochs: training loss per step, validation loss and metric per epoch.
-
-    Stops at the first epoch that is not finite, with NaN as its validation loss.
-    """
-    train_loss: list[float] = []
-    val_loss: list[float] = []
-    val_metric: list[float] = []
+def train(run: TaskRun, epochs: int, tracker: Tracker, *, metric: bool) -> Trajectory:
+    """Train for some epochs; stops at the first that is not finite, with NaN as its validation loss."""
+    seen = Trajectory()
     for _ in range(epochs):
         losses = run.train(run.steps_per_epoch)
-        train_loss += losses
+        seen.train_loss += losses
+        seen.train_mean.append(sum(losses) / len(losses))
         evaluation = run.evaluate("val", metric=metric) if all(map(math.isfinite, losses)) else None
         if evaluation is None or not math.isfinite(evaluation.loss):
-            return train_loss, [*val_loss, math.nan], [*val_metric, math.nan] if metric else []
-        val_loss.append(evaluation.loss)
+            seen.val_loss.append(math.nan)
+            if metric:
+                seen.val_metric.append(math.nan)
+            break
+        seen.val_loss.append(evaluation.loss)
+        seen.moved.append(tracker.after(run))
         if evaluation.metric is not None:
-            val_metric.append(evaluation.metric)
-    return train_loss, val_loss, val_metric
+            seen.val_metric.append(evaluation.metric)
+    return seen

@@ -9,15 +9,21 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from data_gen import branches, store, trial
+from data_gen import branches, draws, store, trial
 from data_gen.trial import Trial
-from tasks import optimizers, registry
+from tasks import optimizers, registry, variants
 from tasks.base import Source, Splits, Task, source_of
 from tasks.errors import InputError
+from tasks.recipe import Precision, Recipe
+from tasks.seeding import derive
 from tasks.settings import NONE, encoded
 from tasks.work import board, ray_workers, workers
+
+DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip", "warmup")
+"""Keys that are a number, a range of which each trial draws, or null."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +39,19 @@ class GenerateConfig:
     max_period: int
     cycles: int
     branches: str
+    epoch_steps: Any
+    batch_size: Any
+    weight_decay: Any
+    clip: Any
+    warmup: Any
+    precision: Any
+    repeats: float
+    rollouts: float
     scale: str
     data: str
     data_dir: Any
     settings: Any
+    variants: list[str]
     device: str
     workers: str
     executor: str
@@ -65,6 +80,15 @@ class GenerateConfig:
             )
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
+        for name in DRAWN:
+            draws.parsed(name, getattr(self, name))
+        for name in self.precisions:
+            Recipe(precision=name)
+        for name in ("repeats", "rollouts"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"got {name}={getattr(self, name)}, need a share of the rows, 0 to 1")
+        if not self.variants:
+            raise InputError("got an empty list of variants, need at least base")
         if not self.optimizers:
             raise InputError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
@@ -74,6 +98,12 @@ class GenerateConfig:
             raise InputError(
                 f"got lr_range={list(bounds)}, need [lowest, highest] with 0 < lowest <= highest"
             )
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those of which each trial draws one."""
+        names: Any = [self.precision] if isinstance(self.precision, str) else self.precision
+        return tuple(names)
 
     def trial_device(self) -> str:
         """Where the trials run. A cluster's machines may have what this one has not."""
@@ -126,7 +156,7 @@ class TrialUnit:
             return 0
         task, data = loaded(self.trial, self.device)
         rows = []
-        optimizer, lr0, period = self.trial.draw(task)
+        optimizer, lr0, period, _ = self.trial.draw(task)
         settings = {"task": self.trial.task, "optimizer": optimizer, "lr0": lr0, "period": period}
         name = f"trial_{registry.short_name(self.trial.task)}_{self.trial.seed}_{self.trial.index}"
         with board.writing(self.tensorboard, name, settings, ("val_loss",)) as log:
@@ -145,7 +175,7 @@ class TrialUnit:
         return len(rows)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Splits]:
     """A task and its data on ``device``, once per process."""
     found = registry.get(task, scale, settings)
@@ -167,13 +197,16 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 "leave it out, or say force=true"
             )
     device = config.trial_device()
-    settings = encoded(config.settings)
     sources = {n: source_of(config.data, config.data_dir, n) for n in names}
-    shown = tqdm(names, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
-    found = {n: load(n, config.scale, sources[n], "cpu", settings) for n in shown}
-    fingerprints = {n: splits.fingerprint() for n, (_, splits) in found.items()}
+    known = [(n, v, _settings(config, n, v)) for n in names for v in config.variants]
+    shown = tqdm(known, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
+    found = {(n, v): load(n, config.scale, sources[n], "cpu", s) for n, v, s in shown}
+    fingerprints = {key: splits.fingerprint() for key, (_, splits) in found.items()}
     for index in range(config.runs):
         for name in names:
+            rng = np.random.default_rng(derive(config.seed, registry.short_name(name), index, "variant"))
+            variant = config.variants[rng.integers(len(config.variants))]
+            task = found[name, variant][0]
             asked = Trial(
                 task=name,
                 scale=config.scale,
@@ -185,12 +218,22 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 period=config.period,
                 max_period=config.max_period,
                 cycles=config.cycles,
-                settings=settings,
-                branches=branches.mode(config.branches, found[name][0], config.scale),
+                settings=_settings(config, name, variant),
+                variant=variant,
+                branches=branches.mode(config.branches, task, config.scale),
+                precision=config.precisions,
+                repeats=config.repeats,
+                rollouts=config.rollouts,
+                **{key: draws.parsed(key, getattr(config, key)) for key in DRAWN},
             )
             if asked.lr_range is None:
-                _check_ranges(found[name][0], name, config)
-            yield TrialUnit(asked, fingerprints[name], device, config.out, config.tensorboard)
+                _check_ranges(task, name, config)
+            yield TrialUnit(asked, fingerprints[name, variant], device, config.out, config.tensorboard)
+
+
+def _settings(config: GenerateConfig, name: str, variant: str) -> str:
+    """The numbers of a variant, and above them those of the command."""
+    return encoded({**variants.settings(name, variant), **(config.settings or {})})
 
 
 def generate(config: GenerateConfig) -> int:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from arc.actions import Action
 from data_gen import schema, store
-from data_gen.samples import samples_of
+from data_gen.samples import KEPT, samples_of
 from tasks.errors import InputError
 from tasks.work import cli
 
@@ -32,7 +33,9 @@ class LabelConfig:
 
 
 COLUMNS = [
-    name for name in schema.TRIAL.names if name not in ("scale", "data", "seed", "val_metric", "seconds")
+    *KEPT,
+    *(f"{a.label}_{what}" for a in Action for what in ("val_loss", "repeats")),
+    *("rollout_val_loss", "chosen"),
 ]
 """What a label needs of a trial."""
 
@@ -85,11 +88,19 @@ def counts_table(counts: Counts) -> str:
 
 
 def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
-    """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs."""
+    """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs.
+
+    A run that is there twice, in a part beside the pack that holds it, is taken once.
+    """
     tables: list[pa.Table] = []
+    seen: set[str] = set()
     for number, (_, table) in enumerate(store.stream(paths, schema.TRIAL, COLUMNS), 1):
         if isinstance(table, InputError):
             raise table
+        runs = set(table["run_id"].to_pylist())
+        if twice := runs & seen:
+            table = table.filter(pc.invert(pc.is_in(table["run_id"], pa.array(sorted(twice)))))
+        seen |= runs
         tables.append(table)
         bar.update()
         if number % store.BATCH == 0 or number == len(paths):

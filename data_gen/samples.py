@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arc.actions import Action
-from data_gen import labels
+from data_gen import labels, schema
 
 REASONS = ("confirmed", "noise", "last", "not corrected")
 """Why a label is what it is: the repeated branch kept the order, it changed the order, there was no
@@ -16,22 +16,26 @@ repetition (last cycle of a run), or correction was not asked for."""
 
 _LOSSES = pa.list_(pa.float32())
 
+KEPT = (
+    *("run_id", "task", "variant", "optimizer", "lr0", "period", "epoch_steps", "pass_steps", "batch_size"),
+    *("weight_decay", "clip", "warmup", "precision", "parameters", "tensors", "cycles", "cycle"),
+    # the history: one row per period; windows are put together from a run's consecutive cycles
+    *("lr", "train_loss", "val_loss", "start_norm", "step", "norm", "distance", "cosine", "cosine2"),
+    *("tensor_cosine", "tensor_step", "move_cos", "move_eff", "move_rel", "move_dist", "move_grow"),
+)
+"""Columns of a trial's row that its sample has as well."""
+
 SAMPLE = pa.schema(
     [
-        pa.field("run_id", pa.string()),
-        pa.field("task", pa.string()),
-        pa.field("optimizer", pa.string()),
-        pa.field("lr0", pa.float64()),
-        pa.field("period", pa.int32()),
-        pa.field("cycle", pa.int32()),
-        # the history: one row per period; windows are put together from a run's consecutive cycles
-        pa.field("lr", pa.float64()),
-        pa.field("train_loss", _LOSSES),
-        pa.field("val_loss", _LOSSES),
+        *[schema.TRIAL.field(name).remove_metadata() for name in KEPT],
         # what the branches ended with, NaN where they diverged, and what repeated the chosen one
         pa.field("raise_loss", pa.float32()),
         pa.field("keep_loss", pa.float32()),
         pa.field("lower_loss", pa.float32()),
+        pa.field("raise_repeats", _LOSSES),
+        pa.field("keep_repeats", _LOSSES),
+        pa.field("lower_repeats", _LOSSES),
+        pa.field("rollout_val_loss", _LOSSES),
         pa.field("chosen", pa.string()),
         pa.field("repeated_loss", pa.float32()),
         pa.field("raw", pa.string()),
@@ -45,21 +49,25 @@ def samples_of(trials: pa.Table, *, correction: bool = True) -> pa.Table:
     """The samples of whole trial runs.
 
     Args:
-        trials: rows of :data:`data_gen.schema.TRIAL`, in any order.
+        trials: rows of :data:`data_gen.schema.TRIAL`, in any order. Of a cycle that is there twice (a part
+            beside the pack that holds it) one row is taken.
         correction: False leaves the raw labels.
 
     Returns:
-        One sample of :data:`SAMPLE` per row whose trunk stayed finite, by run and cycle.
+        One sample of :data:`SAMPLE` per row whose trunk stayed finite, by run and cycle. A label is
+        corrected only by the run's next cycle: where that row is missing, its reason is ``last``.
     """
     # Losses stay Arrow columns; only the scalars that decide become Python objects.
-    trials = trials.sort_by([("run_id", "ascending"), ("cycle", "ascending")])
+    trials = _once(trials.sort_by([("run_id", "ascending"), ("cycle", "ascending")]))
     rows = np.flatnonzero(all_finite(trials["train_loss"]) & all_finite(trials["val_loss"])).tolist()
-    runs, chosen = trials["run_id"].to_pylist(), trials["chosen"].to_pylist()
+    cycles = list(zip(trials["run_id"].to_pylist(), trials["cycle"].to_pylist(), strict=True))
+    chosen = trials["chosen"].to_pylist()
     trunk = last(trials["val_loss"]).tolist()
     branches = [last(trials[f"{action.label}_val_loss"]).tolist() for action in Action]
     losses = list(zip(*branches, strict=True))
     repeated = [
-        trunk[i + 1] if chosen[i] and i + 1 < len(runs) and runs[i + 1] == runs[i] else None for i in rows
+        trunk[i + 1] if chosen[i] and cycles[i + 1 : i + 2] == [(cycles[i][0], cycles[i][1] + 1)] else None
+        for i in rows
     ]
     decided = [
         _decide(losses[i], Action[chosen[i].upper()] if loss is not None else None, loss, correction)
@@ -71,6 +79,13 @@ def samples_of(trials: pa.Table, *, correction: bool = True) -> pa.Table:
     made |= {name: [d[k] for d in decided] for k, name in enumerate(("raw", "label", "reason"))}
     columns = [pa.array(made[f.name], f.type) if f.name in made else kept[f.name] for f in SAMPLE]
     return pa.table(columns, schema=SAMPLE)
+
+
+def _once(trials: pa.Table) -> pa.Table:
+    """Of sorted rows, the first of each run and cycle."""
+    keys = list(zip(trials["run_id"].to_pylist(), trials["cycle"].to_pylist(), strict=True))
+    first = [i for i, key in enumerate(keys) if not i or key != keys[i - 1]]
+    return trials if len(first) == len(keys) else trials.take(pa.array(first, pa.int64()))
 
 
 def _decide(

@@ -15,28 +15,48 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from arc.actions import Action
-from data_gen import branches, schema
+from arc.history.movement import Movement, numbers
+from data_gen import branches, draws, rollouts, schema
+from data_gen.branches import Trajectory
+from data_gen.draws import Draw
 from data_gen.labels import ranking
+from data_gen.movement import Tracker
 from tasks import registry
 from tasks.base import Source, Splits, Task
 from tasks.loop import TaskRun
+from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
 from tasks.settings import NONE
 from tasks.together import Together
+
+REPEATS = 2
+"""More times that the branches of a row are trained which is drawn for repetition."""
+
+
+class Drawn(NamedTuple):
+    """What is drawn once for a trial run: optimizer, initial LR, period (epochs) and recipe."""
+
+    optimizer: str
+    lr0: float
+    period: int
+    recipe: Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``).
 
-    ``branches`` is ``sequential`` or ``together``, as :func:`data_gen.branches.mode` says for the task.
+    ``branches`` is ``sequential`` or ``together``, as :func:`data_gen.branches.mode` says for the task;
+    ``settings`` are those of ``variant`` and of the command. ``repeats`` is the share of the rows whose
+    branches are trained :data:`REPEATS` more times, ``rollouts`` that of the rows from which the run is taken
+    to its end at the LRs of :data:`data_gen.rollouts.FACTORS`.
     """
 
     task: str
@@ -50,21 +70,39 @@ class Trial:
     max_period: int
     cycles: int
     settings: str = NONE
+    variant: str = "base"
     branches: str = "sequential"
+    epoch_steps: Draw = None
+    batch_size: Draw = None
+    weight_decay: Draw = None
+    clip: Draw = None
+    warmup: Draw = 0
+    precision: tuple[Precision, ...] = ("float32",)
+    repeats: float = 0.0
+    rollouts: float = 0.0
 
-    def draw(self, task: Task) -> tuple[str, float, int]:
-        """The run's optimizer, initial LR (log-uniform) and period (epochs)."""
+    def draw(self, task: Task) -> Drawn:
+        """The run's optimizer, initial LR (log-uniform), period (epochs) and recipe."""
         rng = np.random.default_rng(derive(self.seed, registry.short_name(self.task), self.index, "draw"))
         optimizer = self.optimizers[rng.integers(len(self.optimizers))]
         low, high = self.lr_range or task.lr_range[optimizer]
         lr0 = float(math.exp(rng.uniform(math.log(low), math.log(high))))
         period = int(rng.integers(1, self.max_period + 1))
-        return optimizer, lr0, self.period or period
+        recipe = Recipe(
+            epoch_steps=draws.whole(self.epoch_steps, rng),
+            batch_size=draws.power_of_two(self.batch_size, rng),
+            weight_decay=draws.drawn(self.weight_decay, rng),
+            clip=draws.drawn(self.clip, rng),
+            warmup=draws.whole(self.warmup, rng) or 0,
+            precision=self.precision[rng.integers(len(self.precision))],
+        )
+        return Drawn(optimizer, lr0, self.period or period, recipe)
 
     def run_id(self, task: Task, data_fingerprint: str) -> str:
         """A hash of what decides the trial; the place of its data and of its output does not."""
         decisive = asdict(self) | {
             "task": registry.short_name(self.task),
+            "source_code": registry.digest(self.task),
             "source": self.source.kind,
             "settings": asdict(task),  # all of them, the replaced ones among them
             "data": data_fingerprint,
@@ -78,58 +116,111 @@ def rows(
     trial: Trial, task: Task, data: Splits, fingerprint: str, device: str = "cpu"
 ) -> Iterator[dict[str, Any]]:
     """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle."""
-    optimizer, lr, period = trial.draw(task)
+    optimizer, lr, period, recipe = trial.draw(task)
     name = registry.short_name(trial.task)
     run_key = (trial.seed, name, trial.index)
 
     def fresh() -> TaskRun:
-        return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=derive(*run_key, "init"), device=device)
+        seed = derive(*run_key, "init")
+        return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
 
     run = fresh()
-    group = Together([fresh() for _ in Action]) if trial.branches == "together" else None
+    together = trial.branches == "together" and recipe.precision == "float32"
+    group = Together([fresh() for _ in Action]) if together else None
+    tracker = Tracker(run)
+
+    def branched(start: branches.Start) -> dict[Action, Trajectory]:
+        if group is None:
+            return branches.sequential(run, start, period, tracker)
+        return branches.together(group, start, period, tracker)
+
     constant = {
         "run_id": trial.run_id(task, fingerprint),
-        "task": name,
         "scale": trial.scale,
+        "variant": trial.variant,
         "data": trial.source.kind,
-        "optimizer": optimizer,
         "seed": trial.seed,
         "lr0": lr,
         "period": period,
+        "cycles": trial.cycles,
+        **describe(run, name, optimizer),
     }
     for cycle in range(trial.cycles):
         began = time.perf_counter()
         run.set_lr(lr)
         run.reseed(*run_key, cycle, "trunk")
-        train_loss, val_loss, val_metric = branches.train(run, period, metric=True)
-        branched: dict[Action, list[float]] = {action: [] for action in Action}
+        trunk = branches.train(run, period, tracker, metric=True)
+        found = {action: Trajectory() for action in Action}
+        repeated: dict[Action, list[float]] = {action: [] for action in Action}
+        ends: list[float] = []
         chosen = None
-        if math.isfinite(val_loss[-1]):
+        if math.isfinite(trunk.val_loss[-1]):
             checkpoint = run.snapshot()
-            start = _starter(checkpoint, lr, (*run_key, cycle))
-            if group is None:
-                branched = branches.sequential(run, start, period)
-            else:
-                branched = branches.together(group, start, period)
+            found = branched(_starter(checkpoint, lr, (*run_key, cycle)))
+            draw = np.random.default_rng(derive(*run_key, cycle, "repeats"))
+            for i in range(REPEATS * int(draw.uniform() < trial.repeats)):
+                for action, branch in branched(_starter(checkpoint, lr, (*run_key, cycle, i))).items():
+                    repeated[action].append(branch.val_loss[-1])
+            if draw.uniform() < trial.rollouts and cycle + 1 < trial.cycles:
+                for factor in rollouts.FACTORS:
+                    run.restore(checkpoint)
+                    run.set_lr(lr * factor)
+                    run.reseed(*run_key, cycle, "rollout")
+                    ends.append(rollouts.finish(run, (trial.cycles - cycle - 1) * period))
             run.restore(checkpoint)
             if cycle + 1 < trial.cycles:
                 choice = np.random.default_rng(derive(*run_key, cycle, "choice"))
-                chosen = _choose([branched[a][-1] for a in Action], choice)
+                chosen = _choose([found[a].val_loss[-1] for a in Action], choice)
         yield constant | {
             "cycle": cycle,
             "lr": lr,
-            "train_loss": train_loss,
-            "val_loss": val_loss,
-            "val_metric": val_metric,
-            "raise_val_loss": branched[Action.RAISE],
-            "keep_val_loss": branched[Action.KEEP],
-            "lower_val_loss": branched[Action.LOWER],
+            "train_loss": trunk.train_loss,
+            "val_loss": trunk.val_loss,
+            "val_metric": trunk.val_metric,
+            **{f"{a.label}_val_loss": branch.val_loss for a, branch in found.items()},
+            **{f"{a.label}_train_loss": branch.train_mean for a, branch in found.items()},
+            **{f"{a.label}_repeats": losses for a, losses in repeated.items()},
+            "rollout_val_loss": ends,
             "chosen": chosen.label if chosen is not None else None,
+            "start_norm": tracker.start,
+            **_moved("", trunk.moved),
+            **{k: v for a, branch in found.items() for k, v in _moved(f"{a.label}_", branch.moved).items()},
+            "tensor_cosine": _sixteen(q for m in trunk.moved for q in m.tensor_cosine),
+            "tensor_step": _sixteen(q for m in trunk.moved for q in m.tensor_step),
+            **({f"move_{k}": v for k, v in numbers(trunk.moved)._asdict().items()} if trunk.moved else {}),
             "seconds": time.perf_counter() - began,
         }
         if chosen is None:
             return
         lr *= chosen.multiplier
+
+
+def describe(run: TaskRun, task: str, optimizer: str) -> dict[str, Any]:
+    """What a row says of the training itself, in the columns of :data:`data_gen.schema.TRIAL`."""
+    trained = [p for p in run.model.parameters() if p.requires_grad]
+    return {
+        "task": task,
+        "optimizer": optimizer,
+        "epoch_steps": run.steps_per_epoch,
+        "pass_steps": run.pass_steps,
+        "batch_size": run.batch_size,
+        "weight_decay": float(run.optimizer.param_groups[0].get("weight_decay", 0.0)),
+        "clip": run.recipe.clip,
+        "warmup": run.recipe.warmup,
+        "precision": run.recipe.precision,
+        "parameters": sum(p.numel() for p in trained),
+        "tensors": len(trained),
+    }
+
+
+def _moved(prefix: str, calls: list[Movement]) -> dict[str, list[float]]:
+    names = ("step", "norm", "distance", "cosine", "cosine2")
+    return {f"{prefix}{name}": [getattr(call, name) for call in calls] for name in names}
+
+
+def _sixteen(values: Iterable[float]) -> list[np.float16]:
+    with np.errstate(over="ignore"):
+        return list(np.fromiter(values, np.float16))
 
 
 def _starter(checkpoint: dict[str, Any], lr: float, key: tuple[object, ...]) -> branches.Start:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arc.methods.run import Closure, Cost, Step, kept_buffers
 from tasks import optimizers
 from tasks.base import Batch, Predictions, Splits, Task
+from tasks.recipe import PLAIN, Recipe, cast, in_bfloat16
 from tasks.seeding import derive
 
 
@@ -37,6 +38,8 @@ class TaskRun:
         lr: initial LR.
         seed: decides the whole run.
         device: of model and data.
+        recipe: batch size, steps of an epoch, weight decay, clipping, warmup, precision. Warmup and clipping
+            are of the run's own steps: a method that takes the optimizer's place does without.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class TaskRun:
         lr: float,
         seed: int,
         device: torch.device | str = "cpu",
+        recipe: Recipe = PLAIN,
     ) -> None:
         self.task = task
+        self.recipe = recipe
         self.data = data
         self.device = torch.device(device)
         self.cost = Cost()
@@ -60,22 +65,32 @@ class TaskRun:
         self.reseed(seed, "init")
         with self.borrowed_rng():
             self.model = task.build().to(self.device)
+        if recipe.precision == "bfloat16":
+            in_bfloat16(self.model)
         factory = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
         self._parameters = list(self.model.parameters())
         self.optimizer = factory(self._parameters, lr)
+        if recipe.weight_decay is not None:
+            for group in self.optimizer.param_groups:
+                group["weight_decay"] = recipe.weight_decay
         self.reseed(seed, "train")
 
     # -- the run as it stands ------------------------------------------------------------------
 
     @property
     def batch_size(self) -> int:
-        """Examples of one step: the task's batch size, or all examples where there are fewer."""
-        return min(self.task.batch_size, self._examples)
+        """Examples of one step: the recipe's or the task's batch size, or all where there are fewer."""
+        return min(self.recipe.batch_size or self.task.batch_size, self._examples)
+
+    @property
+    def pass_steps(self) -> int:
+        """Optimizer steps of one pass over the data; the last, incomplete batch of an order is dropped."""
+        return self._examples // self.batch_size
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch; the last, incomplete batch of an order is dropped."""
-        return self._examples // self.batch_size
+        """Optimizer steps of what counts as an epoch: the recipe's, or a pass over the data."""
+        return self.recipe.epoch_steps or self.pass_steps
 
     @property
     def lr(self) -> float:
@@ -124,22 +139,45 @@ class TaskRun:
             for i in range(steps):
                 batch = self.next_batch()
                 losses[i] = self._step(batch) if step is None else step(self._closure(batch))
-        self.step_count += steps
-        if step is None:  # a closure counts its own passes
+        if step is None:
             self.cost.add(forwards=steps, backwards=steps)
+        else:  # a closure counts its own passes
+            self.step_count += steps
         self.cost.add(steps=steps, seconds=time.perf_counter() - began)
         return losses.tolist()
 
     def _step(self, batch: Batch) -> Tensor:
         for parameter in self._parameters:  # what zero_grad does, at a fifth of its time
             parameter.grad = None
-        loss, _ = self.task.forward(self.model, batch)
+        loss, _ = self._forward(batch)
         loss.backward()
-        self.optimizer.step()
+        self.update()
         return loss.detach()
 
+    def update(self) -> None:
+        """One step of the optimizer on the present gradients, clipped and warmed up as the recipe says."""
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
+        self.step_count += 1
+        if self.step_count > self.recipe.warmup:
+            self.optimizer.step()
+            return
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["lr"] * self.step_count / self.recipe.warmup
+        self.optimizer.step()
+        for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
+            group["lr"] = lr
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, Predictions]:
+        if self.recipe.precision != "autocast":
+            return self.task.forward(self.model, batch)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss, predictions = self.task.forward(self.model, batch)
+        return loss.float(), cast(predictions, torch.float32)
+
     def _closure(self, batch: Batch) -> Closure:
-        return Closure(self.model, lambda: self.task.forward(self.model, batch)[0], self.cost)
+        return Closure(self.model, lambda: self._forward(batch)[0], self.cost)
 
     # -- evaluation ----------------------------------------------------------------------------
 
@@ -147,14 +185,14 @@ class TaskRun:
         """Loss and metric of a whole split; changes no state of the run."""
         data: Batch = getattr(self.data, split)
         count = len(next(iter(data.values())))
-        size = 4 * self.batch_size
+        size = 4 * max(self.batch_size, min(self.task.batch_size, self._examples))
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         predictions: list[Predictions] = []
         self.model.eval()
         with self.borrowed_rng(keep=False), torch.no_grad():
             for start in range(0, count, size):
                 batch = {k: v[start : start + size] for k, v in data.items()}
-                loss, predicted = self.task.forward(self.model, batch)
+                loss, predicted = self._forward(batch)
                 total += loss.double() * min(size, count - start)
                 if metric:
                     predictions.append(predicted)
@@ -176,7 +214,7 @@ class TaskRun:
         batches: list[Batch] = []
         while len(batches) < count:
             order = torch.randperm(self._examples, generator=generator)
-            for rows in order.split(self.batch_size)[: min(self.steps_per_epoch, count - len(batches))]:
+            for rows in order.split(self.batch_size)[: min(self.pass_steps, count - len(batches))]:
                 batch = {k: v.index_select(0, rows.to(self.device)) for k, v in self.data.train.items()}
                 batches.append(self.task.augment(batch, generator))
         return batches
@@ -187,7 +225,7 @@ class TaskRun:
         keep = contextlib.nullcontext() if update_statistics else kept_buffers(self.model)
         self.model.train()
         with self.borrowed_rng(keep=False), torch.no_grad(), keep:
-            losses = [self.task.forward(self.model, batch)[0].double() for batch in batches]
+            losses = [self._forward(batch)[0].double() for batch in batches]
         self.cost.add(forwards=len(losses), seconds=time.perf_counter() - began)
         return torch.stack(losses).mean().item()
 

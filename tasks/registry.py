@@ -7,6 +7,7 @@ that ends in ``.py`` names a task of one's own outside this checkout.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -18,7 +19,7 @@ from types import ModuleType
 from tasks.base import Role, Task, TaskError, short_name
 from tasks.settings import NONE
 
-__all__ = ["FAMILIES", "get", "names", "resolve", "short_name", "task_class"]
+__all__ = ["FAMILIES", "digest", "get", "names", "resolve", "short_name", "task_class"]
 
 FAMILIES = ("vision", "text", "other")
 
@@ -41,6 +42,13 @@ def get(name: str, scale: str = "mini", settings: str = NONE) -> Task:
     ``settings`` replaces some of them (see :mod:`tasks.settings`).
     """
     return task_class(name).at(scale, settings)
+
+
+def digest(name: str) -> str:
+    """A hash of the task's own file: an edited task is another one to whoever keeps results of it."""
+    file = inspect.getsourcefile(task_class(name))
+    assert file is not None
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
 
 
 def resolve(selection: str | Sequence[str]) -> list[str]:

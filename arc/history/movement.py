@@ -18,7 +18,7 @@ WINDOW: Final = 3
 """Most calls that :func:`numbers` looks at."""
 
 Quantiles = tuple[float, float, float, float, float]
-NO_QUANTILES: Final[Quantiles] = (math.nan,) * 5  # type: ignore[assignment]
+NO_QUANTILES: Final[Quantiles] = (math.nan,) * 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,6 @@ class Together:
             for i in range(steps):
                 losses[i] = self._step()
         for run in self.runs:
-            run.step_count += steps
             run.cost.add(forwards=steps, backwards=steps, steps=steps)
         self.runs[0].cost.add(seconds=time.perf_counter() - began)
         return losses.tolist()
@@ -52,7 +51,7 @@ class Together:
         for twin in self._twins:
             twin.hand_over_gradients()
         for run in self.runs:
-            run.optimizer.step()
+            run.update()
         return loss.detach()
 
 

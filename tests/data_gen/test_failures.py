@@ -89,7 +89,7 @@ def test_bad_parts_are_named_deleted_and_made_again(tmp_path, capsys):
         True
     ] * 3
     assert "delete it and run the stage again" in bad[0]
-    assert "schema version 0, this program reads 1" in bad[2]
+    assert f"schema version 0, this program reads {schema.VERSION}" in bad[2]
     for part in (truncated, garbage, old):
         part.unlink()
     run_units(tmp_path, "runs=4")

@@ -131,6 +131,25 @@ def test_samples_equal_the_naive_twin(correction):
     assert str(found.to_pylist()) == str(pa.Table.from_pylist(expected, schema=SAMPLE).to_pylist())
 
 
+def test_a_run_that_is_there_twice_is_taken_once(tmp_path, monkeypatch):
+    """A part beside the pack that holds it; the repetition of a trial is its next cycle, never itself."""
+    trial = [row(c, val_loss=0.1 + c, chosen="raise" if c < 2 else None, run_id="r0") for c in range(3)]
+    write(tmp_path, trial, "r0")
+    once = run(tmp_path)
+    write(tmp_path, [*trial, row(0, val_loss=0.3, chosen=None, run_id="r1")], "r9")
+    assert str([s for s in run(tmp_path) if s["run_id"] == "r0"]) == str(once)
+    monkeypatch.setattr(store, "BATCH", 1)  # in another batch of the label stage
+    assert str([s for s in run(tmp_path) if s["run_id"] == "r0"]) == str(once)
+    whole, twice = (pa.Table.from_pylist(trial * n, schema=schema.TRIAL) for n in (1, 2))
+    assert str(samples_of(twice).to_pylist()) == str(samples_of(whole).to_pylist())
+
+
+def test_only_the_next_cycle_repeats_a_branch():
+    first, third = row(0, val_loss=0.1, chosen="raise"), row(2, val_loss=9.0, chosen=None)
+    found = samples_of(pa.Table.from_pylist([first, third], schema=schema.TRIAL)).to_pylist()
+    assert [s["reason"] for s in found] == ["last", "last"]
+
+
 def test_many_parts_are_several_files_and_stale_ones_go(tmp_path, monkeypatch):
     for i in range(5):
         write(tmp_path, [row(0, val_loss=0.1, chosen=None, run_id=f"r{i}")], f"r{i}")

@@ -81,7 +81,8 @@ def test_another_version_of_the_trials_is_named(tmp_path, monkeypatch):
     store.write(path, store.trial_table([], {}))
     assert len(store.read(path, schema.TRIAL)) == 0
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-    with pytest.raises(InputError, match="schema version 1, this program reads 2; move it away"):
+    versions = f"schema version {schema.VERSION - 1}, this program reads {schema.VERSION}"
+    with pytest.raises(InputError, match=f"{versions}; move it away"):
         store.read(path, schema.TRIAL)
 
 
