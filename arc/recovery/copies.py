@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arc.optimizers.schedules import LR_KEYS
+from arc.optimizers.schedulers import LR_KEYS
 
 
 class Snapshots:
