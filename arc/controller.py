@@ -17,7 +17,7 @@ from arc.lr0 import set_lr0
 from arc.network import weights
 from arc.network.network import Network
 from arc.numbers import number
-from arc.optimizers.steering import Steering
+from arc.optimizers.handle import Optimizers
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.recovery import Recovery
@@ -110,7 +110,9 @@ class Controller:
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
             self.suggestion = set_lr0(lr0, optimizer, self.settings, search)
-        steering = Steering(optimizer, scheduler, self.settings)
+        steering = Optimizers(
+            optimizer, scheduler, min_lr=min_lr, max_lr=max_lr, control=self.settings.mode == "control"
+        )
         self._recovery = Recovery(model, optimizer, self.settings)
         network = weights.load() if network is None else network
         if not isinstance(network, Network):

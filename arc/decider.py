@@ -13,8 +13,7 @@ from arc.history.features import featurise
 from arc.history.periods import History
 from arc.history.report import Report, over_ranks
 from arc.network.network import Network
-from arc.optimizers import lrs
-from arc.optimizers.steering import Steering
+from arc.optimizers.handle import Optimizers
 from arc.policy import words
 from arc.policy.default import PAPER, RESTART, Move, PolicyState
 from arc.recovery.guards import FAR, STILL, LossWatch
@@ -31,7 +30,9 @@ FIRST_START = (1.0, 0.0, 0.0)
 class Decider:
     """Joins history, network, policy and guards; :meth:`call` is one call of ``step()``."""
 
-    def __init__(self, network: Network, settings: Settings, steering: Steering, recovery: Recovery) -> None:
+    def __init__(
+        self, network: Network, settings: Settings, steering: Optimizers, recovery: Recovery
+    ) -> None:
         self.history = History()
         self.epoch = 0
         self._network = network.eval()
@@ -50,7 +51,7 @@ class Decider:
         self.epoch += 1
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
-        lr = lrs.reference(self._steering.read())
+        lr = self._steering.reference
         report = Report(
             epoch=self.epoch,
             lr=lr,

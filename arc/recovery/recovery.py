@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from arc.history.report import Report
-from arc.recovery.copies import Snapshots
+from arc.recovery.copies import Copies
 from arc.recovery.guards import AS_FAR, START_PERIODS
 from arc.recovery.pulse import Pulse
 from arc.settings import Settings
@@ -37,7 +37,7 @@ class Recovery:
     """
 
     def __init__(self, model: nn.Module | None, optimizer: torch.optim.Optimizer, settings: Settings) -> None:
-        self._snapshots: Snapshots | None = None
+        self._snapshots: Copies | None = None
         self._start_calls = START_PERIODS * settings.period
         self._good_calls = 0
         self._before: Losses | None = None  # the call that ended in the last raise, while it is on trial
@@ -48,7 +48,7 @@ class Recovery:
         if not isinstance(model, nn.Module):
             raise ValueError(f"got model={model!r:.80} with rollback={settings.rollback!r}, need model=net")
         directory = None if settings.rollback is True else settings.rollback
-        self._snapshots = Snapshots(model, optimizer, directory)
+        self._snapshots = Copies(optimizer, model, folder=directory, most=3)
         self._snapshots.take("initial")
 
     @property
@@ -96,13 +96,26 @@ class Recovery:
 
     def moved(self) -> float:
         """How far the parameters are from the start, relative to their norm; NaN once it is over."""
-        return self._snapshots.distance("initial") if self._snapshots and self.in_start else math.nan
+        if self._snapshots is None or not self.in_start or "initial" not in self._snapshots.names:
+            return math.nan
+        moved = total = 0.0
+        for _, now, then in self._snapshots.pairs("initial"):
+            moved += float((now.cpu().double() - then.double()).square().sum())
+            total += float(then.double().square().sum())
+        return float((moved / total) ** 0.5) if total else float("inf")
 
     def pulse(self, lr: float) -> float:
         """How alive the net is after a call at ``lr`` (:mod:`arc.recovery.pulse`); NaN if unknown."""
         if self._snapshots is None or self.in_second_start:
             return math.nan
-        return self._pulse.beat(self._snapshots.movements("initial" if self.first_call else "good"), lr)
+        name = "initial" if self.first_call else "good"
+        if name not in self._snapshots.names:
+            return math.nan
+        moved = {
+            key: float(torch.linalg.vector_norm(now.cpu().float() - then.float()))
+            for key, now, then in self._snapshots.pairs(name)
+        }
+        return self._pulse.beat(moved, lr)
 
     def keep(self) -> None:
         """Remember the present state as good."""
@@ -146,6 +159,8 @@ class Recovery:
             return ""
         self._snapshots.drop("before")
         name = "initial" if self.in_start or dead else "good"
+        if name not in self._snapshots.names:  # resumed from a state without it
+            return ""
         if name == "initial":
             self._good_calls = 0
             self._pulse.restart()
@@ -158,7 +173,7 @@ class Recovery:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors."""
-        copies = {} if self._snapshots is None else self._snapshots.state_dict()
+        copies: dict[str, Any] = {} if self._snapshots is None else self._snapshots.state_dict()
         before = None if self._before is None else list(self._before)
         first_start = None if self._first_start is None else list(self._first_start)
         return {

@@ -1,0 +1,66 @@
+"""Copies in files of one folder, which several runs may share."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+class Folder:
+    """The files of one run on one rank: ``<run>-rank<r>-call<n>-<name>.pt``.
+
+    The run's id is new for every object, so no two runs, and no two ranks, ever write the same file; it
+    is inside the file too. A file appears whole or not at all. One that :meth:`pin` named is not deleted
+    while a saved state may refer to it: the files of the last saved state stay.
+
+    Args:
+        path: made if it is not there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._run = uuid.uuid4().hex[:16]
+        self._pinned: frozenset[str] = frozenset()
+
+    def write(self, name: str, call: int, state: Any) -> str:
+        """Write a state of plain types and tensors; the name of its file."""
+        file = f"{self._run}-rank{rank()}-call{call}-{name}.pt"
+        partial = self._path / f"{file}.partial"
+        torch.save({"run": self._run, "file": file, "state": state}, partial)
+        partial.replace(self._path / file)
+        return file
+
+    def read(self, file: str) -> Any:
+        """The state in a file, on the CPU; None where the file is gone or is none of these."""
+        path = self._path / Path(file).name
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        if not isinstance(found, dict) or found.get("file") != path.name:
+            return None
+        return found["state"]
+
+    def pin(self, files: set[str]) -> None:
+        """A state that refers to these files was saved: they stay, those of the state before may go."""
+        before, self._pinned = self._pinned, frozenset(files)
+        for file in before - self._pinned:
+            self.delete(file)
+
+    def delete(self, file: str) -> None:
+        """Delete a file of this run, unless it is pinned; another run's stays."""
+        if file.startswith(self._run) and file not in self._pinned:
+            (self._path / file).unlink(missing_ok=True)
+
+
+def rank() -> int:
+    """This process's rank: the process group's, else ``RANK``'s, else 0."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    return int(os.environ.get("RANK", "0"))
