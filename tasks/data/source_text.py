@@ -16,7 +16,8 @@ from tasks.base import Batch, Splits, TaskError
 from tasks.data.cache import cached
 from tasks.data.text import disjoint
 
-_VERSION = 1
+_VERSION = 2
+_PARTS = 40
 CHARACTERS = 97
 """Ids of characters: 0 to 94 are printable ASCII, 95 a line's end, 96 all others."""
 
@@ -26,8 +27,8 @@ def labelled(
 ) -> Splits:
     """``text`` int32 (rows, span or length) and ``label`` int64 (rows,), the package's place in ``packages``.
 
-    Each package's source is cut into ten parts of equal length; the first seven are for training, one
-    stays unused between training and validation, one is for validation and the last for testing.
+    Each package's source is cut into 40 parts of equal length. Of ten in a row, seven are for training, the
+    ninth is for validation and the last for testing.
 
     Args:
         packages: directories of the standard library; equally many rows of each.
@@ -42,23 +43,17 @@ def labelled(
     name = f"source-py{version}-{'-'.join(packages)}-{rows}-{held_out}-{length}-{span}-{words}"
 
     def build() -> Splits:
-        texts = [_ids(package, words) for package in packages]
+        texts = [_ids(package, words).chunk(_PARTS) for package in packages]
 
-        def split(first: int, last: int, count: int, size: int) -> Batch:
-            found = []
-            for text in texts:
-                part = text[len(text) * first // 10 : len(text) * last // 10]
-                if len(part) < size:
-                    raise TaskError(
-                        f"got span={span} and length={length}, need at most {len(part)} characters"
-                    )
-                starts = torch.linspace(0, len(part) - size, count // len(texts)).long()
-                found.append(torch.stack([part[s : s + size] for s in starts.tolist()]))
-            labels = torch.arange(len(texts)).repeat_interleave(count // len(texts))
-            return {"text": torch.cat(found), "label": labels}
+        def split(parts: Sequence[int], count: int, size: int) -> Batch:
+            count //= len(texts)
+            rows = [
+                _evenly([p for i, p in enumerate(text) if i % 10 in parts], count, size) for text in texts
+            ]
+            return {"text": torch.cat(rows), "label": torch.arange(len(texts)).repeat_interleave(count)}
 
         return disjoint(
-            split(0, 7, rows, span), split(8, 9, held_out, length), split(9, 10, held_out, length)
+            split(range(7), rows, span), split([8], held_out, length), split([9], held_out, length)
         )
 
     return cached(name, _VERSION, build)
@@ -68,6 +63,17 @@ def running(package: str, *, rows: int, held_out: int, length: int) -> Splits:
     """``text`` int32 (rows, length + 1): windows of a package's source; ``rows`` decides how much of it."""
     splits = labelled([package], rows=rows, held_out=held_out, length=length + 1, span=length + 1)
     return Splits(*({"text": split["text"]} for split in splits))
+
+
+def _evenly(parts: Sequence[torch.Tensor], count: int, size: int) -> torch.Tensor:
+    """``count`` windows of ``size`` tokens, equally many of each part (one more of the first ones)."""
+    found = []
+    for i, part in enumerate(parts):
+        if len(part) < size:
+            raise TaskError(f"got rows of {size} tokens, need at most {len(part)}, a part of this package")
+        share = count // len(parts) + (i < count % len(parts))
+        found += [part[s : s + size] for s in torch.linspace(0, len(part) - size, share).long().tolist()]
+    return torch.stack(found)
 
 
 def _ids(package: str, words: int | None) -> torch.Tensor:
