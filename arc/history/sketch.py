@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
@@ -78,6 +80,15 @@ class Sketches:
             return None
         self.sums = on_host(self._trail.after(self._vector(parameters)))
         return self.sums.movement()
+
+    def lrs(self) -> npt.NDArray[np.float64]:
+        """The LR of each parameter; 0 for those whose precision rounds small steps away."""
+        found: dict[int, float] = {}
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                found |= dict.fromkeys(map(id, group["params"]), float(group["lr"]))
+        coarse = (torch.bfloat16, torch.float16)
+        return np.array([0.0 if p.dtype in coarse else found[id(p)] for p in self._parameters()])
 
     def _parameters(self) -> list[Tensor]:
         return [p for p in parameters_of(self._optimizers) if _told(p)]
