@@ -96,7 +96,7 @@ class Decider:
             return again
         if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
             return self._take_back("all losses got worse after a raise, went back to the state before it")
-        self._recovery.keep()
+        self._recovery.keep(self.epoch)
         if self._settings.anneals(self.epoch):
             return self._anneal()
         self.history.end_call(report.val_loss, report.lr)

@@ -24,7 +24,7 @@ HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     for name in inspect.signature(found).parameters
 }
 """Entries of a parameter group that are the user's, never taken back: the arguments of torch's optimizers.
-Numbers under other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
+Numbers by other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
 
 MOST: Final = 2
 """Copies beside the run's own state."""
@@ -125,15 +125,13 @@ class Copies:
         """
         if self._folder is None:
             state = self._room(name)
-        else:
-            state = self._spare.pop() if self._spare else _State()
-        self._fill(state, call)
-        if self._folder is None:
+            self._fill(state, call)
             self._named[name] = state
         else:
-            file = self._folder.write(name, call, self._encoded(state))
+            state = self._spare.pop() if self._spare else _State()
+            self._fill(state, call)
+            self._refer(name, self._folder.write(name, call, self._encoded(state)))
             self._spare = [state]
-            self._refer(name, file)
         self._calls[name] = call
 
     def restore(self, name: str) -> int:
@@ -155,13 +153,18 @@ class Copies:
         return state.call
 
     def keep_as(self, name: str, other: str) -> None:
-        """Keep the copy ``name`` under a second name, whatever ``name`` becomes; nothing is copied in memory."""
+        """Keep the copy ``name`` under a second name, whatever ``name`` becomes; in memory both are one copy.
+
+        Raises:
+            KeyError: no such copy.
+        """
         if self._folder is None:
-            self._release(other)
-            self._named[other] = self._named[name]
-        else:
-            # the file of one name may go, so the other gets its own
-            found = self._folder.read(self._files[name])
+            kept = self._named[name]
+            if self._named.get(other) is not kept:
+                self._release(other)
+            self._named[other] = kept
+        else:  # the file of one name may go, so the other gets its own
+            found = self._encoded(self._state(name))
             self._refer(other, self._folder.write(other, self._calls[name], found))
         self._calls[other] = self._calls[name]
 
@@ -175,12 +178,13 @@ class Copies:
     def pairs(self, name: str) -> Iterator[tuple[str, Tensor, Tensor]]:
         """``(key, parameter, its copy on the CPU)`` of every parameter that the copy knows and that fits.
 
-        The key is the parameter's place in the optimizers. Of sharded ones this rank's shards.
+        The key is the parameter's place in the optimizers. Of a sharded one the copy is this rank's shard,
+        as :func:`arc.recovery.tensors.local` gives it.
         """
         known = self._state(name).parameters
         for i, parameter in enumerate(self._parameters()):
             if self._fits(known.get(parameter), parameter):
-                yield str(i), local(parameter), known[parameter].host
+                yield str(i), parameter, known[parameter].host
 
     def hold(self) -> None:
         """Let the devices wait until copies under way are complete; the host goes on."""

@@ -74,7 +74,7 @@ class Recovery:
             multiplier: factor on the LR for the second.
         """
         assert self._snapshots is not None
-        self.keep()
+        self.keep(report.epoch)
         self._first_start = FirstStart(report.low, multiplier)
         self._snapshots.restore("initial")
 
@@ -100,7 +100,7 @@ class Recovery:
             return math.nan
         moved = total = 0.0
         for _, now, then in self._snapshots.pairs("initial"):
-            moved += float((now.cpu().double() - then.double()).square().sum())
+            moved += float((now.detach().cpu().double() - then.double()).square().sum())
             total += float(then.double().square().sum())
         return float((moved / total) ** 0.5) if total else float("inf")
 
@@ -112,16 +112,17 @@ class Recovery:
         if name not in self._snapshots.names:
             return math.nan
         moved = {
-            key: float(torch.linalg.vector_norm(now.cpu().float() - then.float()))
+            key: float(torch.linalg.vector_norm(now.detach().cpu().float() - then.float()))
             for key, now, then in self._snapshots.pairs(name)
+            if now.requires_grad
         }
         return self._pulse.beat(moved, lr)
 
-    def keep(self) -> None:
-        """Remember the present state as good."""
+    def keep(self, call: int) -> None:
+        """Remember the present state, at the end of a call, as good."""
         if self._snapshots is None:
             return
-        self._snapshots.take("good")
+        self._snapshots.take("good", call=call)
         self._good_calls += 1
 
     def raised(self, report: Report) -> None:

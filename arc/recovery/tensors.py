@@ -191,8 +191,8 @@ def encoded(value: Any) -> Any:
     if value is None or isinstance(value, torch.dtype | torch.device | torch.Size):
         return value
     raise TypeError(
-        f"got {value!r:.60} ({type(value).__name__}) in an optimizer's state or in extra_state, need numbers, "
-        "strings, tensors, arrays and lists or dicts of them: leave the object out, or set rollback=False"
+        f"got {value!r:.60} ({type(value).__name__}) in an optimizer's state or in extra_state, need "
+        "numbers, strings, tensors, arrays and lists or dicts of them: leave it out, or set rollback=False"
     )
 
 
