@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from arc.optimizers.lrs import listed
 from arc.optimizers.schedulers import LR_KEYS
-from arc.recovery.files import Folder, rank
+from arc.recovery.files import Folder, rank, read
 from arc.recovery.tensors import Kept, Streams, decoded, encoded, keep, local, put, usable
 
 HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
@@ -22,6 +22,7 @@ HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     for found in vars(torch.optim).values()
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
     for name in inspect.signature(found).parameters
+    if name != "d"  # a constant of Adafactor, but what Prodigy estimates
 }
 """Entries of a parameter group that are the user's, never taken back: the arguments of torch's optimizers.
 Numbers by other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
@@ -190,6 +191,10 @@ class Copies:
         """Let the devices wait until copies under way are complete; the host goes on."""
         self._streams.hold()
 
+    def finish(self) -> None:
+        """Wait until copies under way are complete."""
+        self._streams.finish()
+
     # -- saving and loading --------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -203,7 +208,11 @@ class Copies:
         self._streams.finish()
         if self._folder is not None:
             self._folder.pin(set(self._files.values()))
-            return {"rank": rank(), "files": dict(self._files), "calls": dict(self._calls)}
+            return {
+                "rank": rank(),
+                "folder": str(self._folder.path),
+                "files": dict(self._files),
+            }
         distinct = list({id(state): state for state in self._named.values()}.values())
         for state in distinct:
             state.lent = True
@@ -227,10 +236,15 @@ class Copies:
         if sharded and state.get("rank") != rank():
             return
         found: dict[str, _State] = {}
-        if "files" in state and self._folder is not None:
+        if "files" in state:
+            folder = Path(state["folder"]) if self._folder is None else self._folder.path
             for name, file in state["files"].items():
-                if (payload := self._folder.read(file)) is not None and self._decoded(payload) is not None:
-                    self._files[name], self._calls[name] = file, int(state["calls"][name])
+                if (payload := read(folder / file)) is None or (one := self._decoded(payload)) is None:
+                    continue
+                if self._folder is None:
+                    found[name] = one
+                else:
+                    self._files[name], self._calls[name] = file, one.call
         elif "states" in state:
             states = [self._decoded(payload) for payload in state["states"]]
             found = {n: s for n, i in state["names"].items() if (s := states[i]) is not None}
@@ -350,7 +364,7 @@ class Copies:
         self._streams.finish()
         if self._folder is None:
             return self._named[name]
-        payload = self._folder.read(self._files[name])
+        payload = read(self._folder.path / self._files[name])
         state = None if payload is None else self._decoded(payload)
         if state is None:
             raise KeyError(

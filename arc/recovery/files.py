@@ -24,8 +24,8 @@ class Folder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
-        self._path.mkdir(parents=True, exist_ok=True)
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
         self._run = uuid.uuid4().hex[:16]
         self._pinned: list[set[str]] = []
 
@@ -35,21 +35,10 @@ class Folder:
         file = next(
             f for i in itertools.count() if not self._is_pinned(f := f"{stem}{f'-{i}' if i else ''}.pt")
         )
-        partial = self._path / f"{file}.partial"
+        partial = self.path / f"{file}.partial"
         torch.save({"run": self._run, "file": file, "state": state}, partial)
-        partial.replace(self._path / file)
+        partial.replace(self.path / file)
         return file
-
-    def read(self, file: str) -> Any:
-        """The state in a file, on the CPU; None where the file is gone or is none of these."""
-        path = self._path / Path(file).name
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            return None
-        if not isinstance(found, dict) or found.get("file") != path.name:
-            return None
-        return found["state"]
 
     def pin(self, files: set[str]) -> None:
         """A state that refers to these files was saved: they stay, those of the third last state may go."""
@@ -61,10 +50,21 @@ class Folder:
     def delete(self, file: str) -> None:
         """Delete a file of this run, unless it is pinned; another run's stays."""
         if file.startswith(self._run) and not self._is_pinned(file):
-            (self._path / file).unlink(missing_ok=True)
+            (self.path / file).unlink(missing_ok=True)
 
     def _is_pinned(self, file: str) -> bool:
         return any(file in files for files in self._pinned)
+
+
+def read(path: Path) -> Any:
+    """The state in a file, on the CPU; None where the file is gone or is none of these."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    if not isinstance(found, dict) or found.get("file") != path.name:
+        return None
+    return found["state"]
 
 
 def rank() -> int:
