@@ -33,6 +33,10 @@ STILL = 0.05
 three calls: 0.001 to 0.05 at an LR 1.5 decades or more below the best one, 0.2 to 1.4 at the best."""
 
 
+UNKNOWN_LENGTH = 20
+"""Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
+
+
 class Decider:
     """Joins history, network, policy and recovery; :meth:`call` is one call of ``step()``.
 
@@ -115,7 +119,7 @@ class Decider:
         }
         if self._sketches.sums is not None and self._state.first_start is None:
             steps = np.sqrt(self._sketches.sums.change)
-            found["pulse"] = self._pulse.beat(steps, self._sketches.lrs())
+            found["pulse"], found["still"] = self._pulse.beat(steps, self._sketches.lrs())
         return found
 
     @property
@@ -163,7 +167,9 @@ class Decider:
             start_calls=phases.START_PERIODS * settings.period,
             ends_period=self._ends_period,
             anneals=settings.anneals(self.epoch),
-            relearns=2 * self.epoch <= total if total else self.epoch <= 6 * settings.period,
+            relearns=2 * self.epoch <= total
+            if total
+            else self.epoch <= max(UNKNOWN_LENGTH, 6 * settings.period),
         )
 
     def _decide(self, report: Report) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 
 def check(state: Any, *, groups: int) -> None:

@@ -55,8 +55,9 @@ class Arc:
 
         def begin(run: Run, epochs: int) -> Controller:
             more: dict[str, Any] = {"total_epochs": epochs} if self.anneal else {}
+            more["rollback"] = self.rollback
             if self.rollback:
-                more |= {"model": run.model, "rollback": True}
+                more["model"] = run.model
             return Controller(run.optimizer, network=found, policy=self.policy, period=period, **more)
 
         method = Controlled(controller=begin)

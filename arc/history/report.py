@@ -28,7 +28,9 @@ class Report:
         moved: |theta_k - theta_0| / |theta_0|; NaN where the weights are not followed.
         shift: |d_k| / |theta_0|, the median over parameter tensors; NaN likewise.
         cosine: of the call's change of the weights and the one before; NaN likewise, and without one.
-        pulse: how alive the net is (:class:`arc.recovery.pulse.Pulse`); NaN where not measured.
+        pulse: how alive the net is (:class:`arc.recovery.pulse.Pulse`), by the tensors that moved; NaN where
+            not measured.
+        still: the same, with the tensors that stood still.
         val_loss: the validation loss, None if there was none or none that is finite.
         stride: steps from one of ``losses`` to the next.
         blocks: means of up to :data:`~arc.history.losses.BLOCKS` stretches of the call's losses.
@@ -46,6 +48,7 @@ class Report:
     shift: float = math.nan
     cosine: float = math.nan
     pulse: float = math.nan
+    still: float = math.nan
     val_loss: float | None = None
     stride: int = 1
     blocks: Sequence[float] = ()
@@ -54,7 +57,7 @@ class Report:
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")
-_MEANS: Final = ("mean", "bad", "moved", "shift", "cosine", "pulse")
+_MEANS: Final = ("mean", "bad", "moved", "shift", "cosine", "pulse", "still")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
 assert {f.name for f in fields(Report)} == {*_SCALARS, "blocks", "losses"}
 

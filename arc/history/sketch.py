@@ -82,13 +82,14 @@ class Sketches:
         return self.sums.movement()
 
     def lrs(self) -> npt.NDArray[np.float64]:
-        """The LR of each parameter; 0 for those whose precision rounds small steps away."""
+        """The LR of each parameter; 0 for frozen ones and where precision rounds small steps away."""
         found: dict[int, float] = {}
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 found |= dict.fromkeys(map(id, group["params"]), float(group["lr"]))
         coarse = (torch.bfloat16, torch.float16)
-        return np.array([0.0 if p.dtype in coarse else found[id(p)] for p in self._parameters()])
+        tells = [p.requires_grad and p.dtype not in coarse for p in self._parameters()]
+        return np.array([found[id(p)] * told for p, told in zip(self._parameters(), tells, strict=True)])
 
     def _parameters(self) -> list[Tensor]:
         return [p for p in parameters_of(self._optimizers) if _told(p)]

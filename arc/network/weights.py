@@ -153,8 +153,10 @@ def _network(arrays: Arrays) -> Network:
 
     from arc.network.network import Network
 
-    network = Network()
-    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in arrays.items()})
+    with torch.device("meta"):  # no weights are drawn, so the global random state stays as it is
+        network = Network()
+    # on the CPU in float32, whatever the user's defaults are
+    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in arrays.items()}, assign=True)
     return network.eval().requires_grad_(False)
 
 

@@ -170,7 +170,7 @@ def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
             return found
     calls = state.good_calls + 1
     ends = state.trial is not None and now.ends_period
-    after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
+    after = replace(state, good_calls=calls, blown=0, still=0, trial=None if ends else state.trial)
     return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
 
 
@@ -302,8 +302,14 @@ def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) ->
 
 
 def _dead(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A net of which most parameters have stopped to move, two calls in a row."""
-    if not report.pulse < ALIVE or now.anneals or not (now.copies and now.relearns):
+    """A net of which most parameters have stopped to move, two calls in a row.
+
+    What stands still altogether may be frozen by other means: it counts where what was learned is lost, too.
+    """
+    if now.anneals or not (now.copies and now.relearns):
+        return None
+    lost = yard.first is not None and report.mean >= (yard.first + yard.best) / 2
+    if not (report.pulse < ALIVE or (report.still < ALIVE and lost)):
         return None
     if state.restarts >= RESTARTS:
         return None

@@ -23,7 +23,7 @@ class Pulse:
     def __init__(self) -> None:
         self._first: Array = np.empty(0)
 
-    def beat(self, steps: Array, lrs: Array) -> float:
+    def beat(self, steps: Array, lrs: Array) -> tuple[float, float]:
         """The median share that is left of the first movements, of what can be expected to be left.
 
         That is all, or what the fastest tenth of the parameters has left where that is less: a gradient
@@ -31,22 +31,22 @@ class Pulse:
 
         Args:
             steps: norm of each parameter tensor's change in a call.
-            lrs: the LR of each in that call. A tensor that stood still or has no LR says nothing.
+            lrs: the LR of each in that call, 0 for one that may not move: it says nothing.
 
         Returns:
-            1 in the first call, about 0 for a dead net; NaN where nothing moved.
+            1 in the first call, about 0 for a dead net; NaN where nothing moved. First of the tensors that
+            moved (one that stood still may have had no gradient), then of all that once did.
         """
         if len(self._first) != len(steps):
             self._first = np.full(len(steps), np.nan)
+        may = np.isfinite(steps) & (lrs > 0)
+        moved = may & (steps > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            moved = np.isfinite(steps) & (steps > 0) & (lrs > 0)
-            speed = np.where(moved, steps / lrs, np.nan)
-        self._first = np.where(np.isnan(self._first), speed, self._first)
-        shares = (speed / self._first)[moved]
-        if not len(shares):
-            return math.nan
-        expected = min(1.0, float(np.quantile(shares, 0.9)))
-        return float(np.median(shares)) / expected
+            speed = np.where(may, steps / lrs, np.nan)
+        self._first = np.where(np.isnan(self._first) & moved, speed, self._first)
+        with np.errstate(invalid="ignore"):
+            shares = speed / self._first
+        return _median_share(shares[moved]), _median_share(shares[may & ~np.isnan(self._first)])
 
     def restart(self) -> None:
         """Forget the movements: the next call is the first."""
@@ -59,3 +59,8 @@ class Pulse:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self._first = np.asarray(state["first"], np.float64)
+
+
+def _median_share(shares: Array) -> float:
+    expected = min(1.0, float(np.quantile(shares, 0.9))) if len(shares) else math.nan
+    return float(np.median(shares)) / expected if expected > 0 else math.nan

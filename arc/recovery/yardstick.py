@@ -6,7 +6,6 @@ much those scatter.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from arc.history.report import Report
 
 SEEN: Final = 12
 """Calls that the scatter is taken of, the last good ones."""
-LEAST: Final = 4
+LEAST: Final = 5
 """Calls from which on the scatter from call to call is known."""
 GRAIN: Final = 0.01
 """Share of the range of all calls' means that counts as noise at least: a full batch has none."""
@@ -129,13 +128,15 @@ class Yardstick:
 
 
 def _scatter(values: Sequence[float] | deque[float]) -> float:
-    """Robust standard deviation of values about a trend, from their successive differences.
+    """Robust standard deviation of values about a curve, from their second differences.
 
     Infinite for fewer than :data:`LEAST`.
     """
     row = list(values)
     if len(row) < LEAST:
         return math.inf
-    steps = [b - a for a, b in itertools.pairwise(row)]
-    trend = median(steps)
-    return _MAD * median(abs(step - trend) for step in steps) / math.sqrt(2)
+    bends = [a - 2 * b + c for a, b, c in zip(row, row[1:], row[2:], strict=False)]
+    middle = median(bends)
+    return (
+        _MAD * median(abs(bend - middle) for bend in bends) / math.sqrt(6)
+    )  # of white noise: 1, 2, 1 squared

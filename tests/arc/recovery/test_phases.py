@@ -1,0 +1,316 @@
+"""The table of what follows from a call: every rule, what it needs, and what stops it."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from arc.history.report import Report
+from arc.recovery.phases import (
+    AS_FAR,
+    FAR,
+    FAR_TWICE,
+    LOWEST_SHARE,
+    RESTART,
+    RESTARTS,
+    RUINED,
+    TURNED,
+    FirstStart,
+    Situation,
+    State,
+    Trial,
+    verdict,
+)
+from arc.recovery.pulse import ALIVE
+from arc.recovery.yardstick import Yardstick
+
+STRENGTH = 0.618**3
+NOW = Situation(
+    copies=True,
+    strength=STRENGTH,
+    undo=True,
+    explosions=True,
+    start_calls=9,
+    ends_period=False,
+    anneals=False,
+    relearns=True,
+)
+PATTERN = (1, -1, 0, 1, 0, -1, 1, -1)
+
+
+def call(level: float, *, spread: float = 0.05, **more: Any) -> Report:
+    """A call whose stretches scatter by ``spread`` about ``level``."""
+    blocks = tuple(level + spread * p for p in PATTERN)
+    known = {"epoch": 12, "lr": 0.1, "records": 80, "kept": 80, "shift": 0.1, "whole": 1.0, "cosine": 0.4}
+    return Report(**(known | {"mean": level, "blocks": blocks} | more))
+
+
+def seen(*means: float, vals: tuple[float, ...] = (), spread: float = 0.05) -> Yardstick:
+    """A yardstick that has seen calls."""
+    yard = Yardstick()
+    for i, mean in enumerate(means):
+        one = call(mean, spread=spread, val_loss=vals[i] if vals else None)
+        yard.begin(one)
+        yard.add(one)
+    return yard
+
+
+LEARNED = (2.3, 1.8, 1.5, 1.3, 1.2, 1.1, 1.05, 1.0, 0.98, 0.96, 0.95, 0.94)
+RUNNING = State(good_calls=12)
+
+
+def test_a_normal_call_is_good_and_kept() -> None:
+    found = verdict(RUNNING, call(0.93), seen(*LEARNED), NOW)
+    assert found.good and found.keep and not found.reason
+    assert found.state.good_calls == 13
+
+
+# -- what is not finite ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [1e-3, 0.1, 0.5])
+def test_a_few_bad_losses_with_finite_weights_lower_nothing(bad: float) -> None:
+    assert verdict(RUNNING, call(0.93, bad=bad), seen(*LEARNED), NOW).good
+
+
+BROKEN = [{"bad": 0.6}, {"bad": 1.0, "mean": math.nan, "blocks": ()}, {"whole": 0.0}]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_broken_losses_or_weights_lead_back(broken: dict[str, Any]) -> None:
+    report = call(0.93, **broken)
+    start = verdict(State(good_calls=3), report, seen(*LEARNED[:3]), NOW)
+    assert (start.restore, start.factor, start.fresh) == ("initial", RESTART, True)
+    later = verdict(RUNNING, report, seen(*LEARNED), NOW)
+    assert (later.restore, later.factor, later.source) == ("good", STRENGTH, "guard")
+    alone = verdict(RUNNING, report, seen(*LEARNED), replace(NOW, copies=False))
+    assert (alone.restore, alone.factor) == (None, STRENGTH)
+    assert "not finite" in alone.reason and "went back" not in alone.reason
+
+
+def test_a_raise_that_broke_the_run_is_taken_back_and_not_the_start() -> None:
+    state = State(good_calls=3, trial=Trial(1.5, None, 1.618))
+    found = verdict(state, call(0.93, whole=0.0), seen(*LEARNED[:3]), NOW)
+    assert (found.restore, found.source) == ("good", "trial")
+    assert found.factor == pytest.approx(1 / 1.618)
+
+
+@pytest.mark.parametrize("share, factor", [(1.0, STRENGTH), (0.02, 0.5), (0.01, 1.0), (0.001, 1.0)])
+def test_no_way_back_lowers_below_a_hundredth_of_what_trained_well(share: float, factor: float) -> None:
+    yard = seen(*LEARNED)
+    found = verdict(RUNNING, call(0.93, whole=0.0, lr=share * yard.best_lr), yard, NOW)
+    assert found.factor == pytest.approx(factor)
+    assert ("the LR stays" in found.reason) == (factor == 1)
+    assert LOWEST_SHARE == 0.01
+
+
+# -- the trial of a raise ----------------------------------------------------------------------
+
+
+def raised(mean: float = 0.94, val: float | None = None) -> State:
+    return replace(RUNNING, trial=Trial(mean, val, 1.618))
+
+
+ENDS = replace(NOW, ends_period=True)
+
+
+def test_a_raise_that_made_all_losses_worse_is_taken_back_with_its_state() -> None:
+    yard = seen(*LEARNED, vals=LEARNED)
+    found = verdict(raised(val=1.0), call(1.4, val_loss=1.5), yard, ENDS)
+    assert (found.restore, found.source) == ("good", "trial")
+    assert found.factor == pytest.approx(1 / 1.618)
+    assert found.state.trial is None and found.state.trial_best == yard.best
+
+
+@pytest.mark.parametrize(
+    "report, now",
+    [
+        (call(0.96), ENDS),  # within the noise
+        (call(1.05), NOW),  # clear, but only at once what is sudden
+        (call(1.4, val_loss=0.9), ENDS),  # validation got better
+        (call(1.4), replace(ENDS, undo=False)),
+        (call(1.4), replace(ENDS, copies=False)),
+    ],
+)
+def test_other_raises_stay(report: Report, now: Situation) -> None:
+    found = verdict(raised(val=1.0), report, seen(*LEARNED, vals=LEARNED), now)
+    assert found.source != "trial" and found.restore is None
+
+
+def test_a_sudden_rise_after_a_raise_is_taken_back_at_once() -> None:
+    assert verdict(raised(), call(1.8), seen(*LEARNED), NOW).restore == "good"
+
+
+def test_a_failed_trial_leads_back_once_until_there_is_a_better_call() -> None:
+    yard = seen(*LEARNED)
+    state = replace(raised(), trial_best=yard.best)
+    again = verdict(state, call(1.4), yard, ENDS)
+    assert again.restore is None and again.factor == pytest.approx(1 / 1.618)
+    better = seen(*LEARNED, 0.5)
+    assert verdict(state, call(1.4), better, ENDS).restore == "good"
+
+
+def test_while_the_noise_is_not_known_no_raise_is_judged() -> None:
+    yard, report = Yardstick(), replace(call(2.0), blocks=(2.0,))
+    yard.begin(report)
+    yard.add(report)
+    assert verdict(raised(1.0), replace(call(5.0), blocks=(5.0,)), yard, ENDS).source != "trial"
+
+
+def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
+    on_trial = verdict(raised(), call(0.93), seen(*LEARNED), NOW)
+    assert on_trial.good and not on_trial.keep and on_trial.state.trial is not None
+    passed = verdict(raised(), call(0.93), seen(*LEARNED), ENDS)
+    assert passed.keep and passed.state.trial is None
+
+
+# -- the start --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mean, shift, good_calls, ruined",
+    [
+        (2.4, RUINED, 2, True),
+        (2.4, 0.9 * RUINED, 2, False),  # with a far too low LR the loss stays where it was, too
+        (1.9, RUINED, 2, False),
+        (2.4, RUINED, 9, False),  # the start is over
+    ],
+)
+def test_a_start_is_ruined_by_weights_that_moved_far_for_nothing(
+    mean: float, shift: float, good_calls: int, ruined: bool
+) -> None:
+    found = verdict(State(good_calls=good_calls), call(mean, shift=shift), seen(2.3, 2.2, 2.1), NOW)
+    assert (found.restore == "initial") == ruined
+    if ruined:
+        assert found.factor == RESTART and found.fresh and found.state.restarts == 1
+
+
+def test_a_start_that_came_down_from_far_above_is_ruined_too() -> None:
+    report = replace(call(1.5, shift=RUINED), blocks=(2.0, 9.0, 2.0, 1.6, 1.5, 1.4, 1.4, 1.4))
+    assert verdict(State(good_calls=1), report, seen(2.3), NOW).restore == "initial"
+    assert verdict(State(good_calls=1), replace(report, shift=0.1), seen(2.3), NOW).good
+
+
+@pytest.mark.parametrize(
+    "good_calls, shift, cosine, again",
+    [
+        (0, FAR, math.nan, True),
+        (0, 0.9 * FAR, math.nan, False),
+        (1, FAR_TWICE, 0.9 * TURNED, True),
+        (1, FAR_TWICE, TURNED, False),  # the calls agree: the LR is not too high
+        (1, 0.9 * FAR_TWICE, -0.5, False),
+        (2, FAR, -0.5, False),
+    ],
+)
+def test_a_start_that_moved_suspiciously_far_is_tried_again(
+    good_calls: int, shift: float, cosine: float, again: bool
+) -> None:
+    found = verdict(State(good_calls=good_calls), call(1.9, shift=shift, cosine=cosine), seen(2.3), NOW)
+    assert (found.restore == "initial") == again
+    if again:
+        assert found.keep and found.state.first_start is not None and not found.fresh
+
+
+@pytest.mark.parametrize("fall, kept", [(1.01 * AS_FAR, True), (0.99 * AS_FAR, False)])
+def test_the_better_of_two_starts_goes_on(fall: float, kept: bool) -> None:
+    yard = seen(2.3, spread=0.0)
+    state = State(first_start=FirstStart(low=1.3, factor=RESTART), restarts=1)
+    found = verdict(state, call(2.3 - fall, spread=0.0), yard, NOW)
+    assert found.state.first_start is None
+    if kept:
+        assert found.good and found.fresh and found.keep and found.restore is None
+    else:
+        assert (found.restore, found.factor) == ("good", pytest.approx(1 / RESTART))
+
+
+def test_there_is_an_end_to_starts() -> None:
+    tired = State(restarts=RESTARTS, good_calls=1)
+    assert verdict(tired, call(2.4, shift=9.0, cosine=-0.5), seen(2.3), NOW).restore is None
+
+
+@pytest.mark.parametrize("now", [replace(NOW, copies=False), replace(NOW, anneals=True)])
+def test_without_copies_or_in_the_anneal_no_start_is_judged(now: Situation) -> None:
+    assert verdict(State(good_calls=1), call(2.4, shift=9.0, cosine=-0.5), seen(2.3), now).restore is None
+
+
+# -- explosions --------------------------------------------------------------------------------
+
+
+def test_a_loss_that_lost_all_leads_back_in_its_second_call() -> None:
+    yard = seen(*LEARNED)
+    first = verdict(RUNNING, call(2.6), yard, NOW)
+    assert not first.reason and not first.good and not first.keep and first.state.blown == 1
+    second = verdict(first.state, call(2.7), yard, NOW)
+    assert (second.restore, second.factor) == ("good", STRENGTH)
+    assert "exploded to 2.7" in second.reason
+    alone = verdict(first.state, call(2.7), yard, replace(NOW, copies=False))
+    assert (alone.restore, alone.factor) == (None, STRENGTH)
+
+
+@pytest.mark.parametrize(
+    "means, report",
+    [
+        (LEARNED, call(2.1)),  # not all is lost
+        (LEARNED, call(2.6, val_loss=0.9)),  # only the objective has changed
+        ((2.3, 2.31, 2.29, 2.3, 2.32, 2.28), call(2.4)),  # nothing was learned yet
+    ],
+)
+def test_other_rises_are_none(means: tuple[float, ...], report: Report) -> None:
+    yard = seen(*means, vals=means)
+    found = verdict(replace(RUNNING, blown=1, blown_mean=2.0), report, yard, NOW)
+    assert not found.reason
+
+
+def test_a_loss_that_comes_down_again_is_left_alone() -> None:
+    state = replace(RUNNING, blown=1, blown_mean=4.0)
+    assert not verdict(state, call(3.0), seen(*LEARNED), NOW).reason
+
+
+def test_a_loss_that_explodes_again_after_the_way_back_is_taken_as_it_is() -> None:
+    yard = seen(*LEARNED)
+    state = replace(RUNNING, blown=1, blown_mean=2.6, exploded_best=yard.best)
+    found = verdict(state, call(2.6, lr=0.5 * yard.best_lr), yard, NOW)
+    assert found.restore is None and found.fresh and found.factor == pytest.approx(2.0)
+    assert "taken as it is" in found.reason
+
+
+def test_the_paper_judges_no_finite_loss() -> None:
+    bare = replace(NOW, explosions=False, copies=False, undo=False)
+    assert not verdict(replace(RUNNING, blown=1), call(99.0), seen(*LEARNED), bare).reason
+
+
+# -- dead nets --------------------------------------------------------------------------------
+
+
+def test_a_net_that_stands_still_for_two_calls_starts_again() -> None:
+    dead = call(0.93, pulse=0.9 * ALIVE)
+    once = verdict(RUNNING, dead, seen(*LEARNED), NOW)
+    assert not once.reason and not once.keep
+    twice = verdict(once.state, dead, seen(*LEARNED), NOW)
+    assert twice.restore == "initial" and "dead" in twice.reason
+
+
+@pytest.mark.parametrize(
+    "now", [replace(NOW, relearns=False), replace(NOW, anneals=True), replace(NOW, copies=False)]
+)
+def test_a_trained_net_is_not_thrown_away(now: Situation) -> None:
+    state = replace(RUNNING, still=1)
+    assert verdict(state, call(0.93, pulse=0.0), seen(*LEARNED), now).restore is None
+
+
+def test_what_stands_still_is_dead_only_where_what_was_learned_is_lost() -> None:
+    state = replace(RUNNING, still=1)
+    for mean, dead in ((0.93, False), (2.2, True)):
+        found = verdict(state, call(mean, pulse=1.0, still=0.0), seen(*LEARNED), NOW)
+        assert (found.restore == "initial") == dead
+
+
+@pytest.mark.parametrize("pulse", [ALIVE, 1.0, math.nan])
+def test_a_living_net_is_not_dead(pulse: float) -> None:
+    assert verdict(replace(RUNNING, still=1), call(0.93, pulse=pulse), seen(*LEARNED), NOW).good
+
+
+def test_states_survive_a_file() -> None:
+    for state in (State(), raised(val=2.0), State(first_start=FirstStart(1.0, 0.1), restarts=2, blown=1)):
+        assert State.from_dict(state.as_dict()) == state
