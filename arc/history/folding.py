@@ -20,8 +20,8 @@ from arc.history.weights import Weight
 from arc.recovery.files import rank
 
 COLUMNS: Final = 1024
-"""Of a sketch. A tensor's norm is off by 1 / sqrt(2 COLUMNS), its cosine by at most 1 / sqrt(COLUMNS) (standard
-deviations: 2.2 %, .031); those of a net by less, as the errors of its tensors are independent."""
+"""Of a sketch. A tensor's norm is off by 1 / sqrt(2 COLUMNS), its cosine by at most 1 / sqrt(COLUMNS)
+(standard deviations: 2.2 %, .031); those of a net by less, as the errors of its tensors are independent."""
 ROWS: Final = 256
 """Of a block, and of the pattern: a megabyte, which stays in a CPU's cache."""
 BLOCKS: Final = 32
@@ -85,26 +85,25 @@ class Folding:
 
 
 def folded(values: Tensor, pattern: Tensor, signs: Tensor) -> Tensor:
-    """The sums of a vector's columns with signs, (COLUMNS,).
+    """The sums of a vector's columns with signs, (columns,).
 
     Args:
-        values: more than COLUMNS of them.
-        pattern: (ROWS, COLUMNS), of -1 and 1.
-        signs: (blocks, COLUMNS), likewise; the last block may be shorter.
+        values: more of them than columns.
+        pattern: (rows, columns), of -1 and 1, for each block.
+        signs: (blocks, columns), likewise; the last block may be shorter.
     """
-    size = ROWS * COLUMNS
-    at_once = size * (1 if values.device.type == "cpu" else BLOCKS)
-    sums = []
+    rows, columns = pattern.shape
+    size = rows * columns
     full = len(values) // size * size
-    for part in values[:full].split(at_once) if full else ():
-        sums.append((part.view(-1, ROWS, COLUMNS) * pattern).sum(1))
-    rows = (len(values) - full) // COLUMNS
-    if full < len(values):
-        whole = full + rows * COLUMNS
-        last = (values[full:whole].view(rows, COLUMNS) * pattern[:rows]).sum(0)
-        over = len(values) - whole
+    at_once = size if values.device.type == "cpu" else size * BLOCKS
+    parts = values[:full].split(at_once) if full else ()
+    sums = [(part.view(-1, rows, columns) * pattern).sum(1) for part in parts]
+    rest = values[full:]
+    if len(rest):
+        whole, over = divmod(len(rest), columns)
+        last = (rest[: whole * columns].view(whole, columns) * pattern[:whole]).sum(0)
         if over:
-            last[:over] += values[whole:] * pattern[rows, :over]
+            last[:over] += rest[whole * columns :] * pattern[whole, :over]
         sums.append(last[None])
     return (torch.cat(sums) * signs).sum(0)
 

@@ -101,12 +101,8 @@ class Sums(NamedTuple):
 
         Of more than :data:`TENSORS` tensors neighbours are added up.
         """
-        count = len(self.change)
-        parts = np.array_split(np.arange(count), min(count, TENSORS))
-        sums = np.zeros((len(self), TENSORS))
-        for i, part in enumerate(parts if count else []):
-            sums[:, i] = [values[part].sum() for values in self]
-        return sums.ravel().tolist()
+        parts = np.array_split(np.arange(len(self.change)), TENSORS)  # of fewer tensors the last are empty
+        return [float(values[part].sum()) for values in self for part in parts]
 
     @classmethod
     def mean(cls, rows: Sequence[Sequence[float]]) -> Sums:

@@ -2,7 +2,8 @@
 
 A tensor, flattened and cut into rows of :data:`COLUMNS` numbers, is sketched by the sums of the columns
 with random signs (:mod:`arc.history.folding`). The sketch is linear, so the sketch of a change is the change
-of the sketch, and E |s(p)|^2 = |p|^2, E <s(p), s(q)> = <p, q>. A tensor of at most :data:`COLUMNS` numbers is its own sketch.
+of the sketch, and E |s(p)|^2 = |p|^2, E <s(p), s(q)> = <p, q>. A tensor of at most :data:`COLUMNS` numbers
+is its own sketch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,7 +85,11 @@ class Sketches:
         sums = self._trail.after(now)
         sums = sums.masked_fill((sums[0] == 0) & self._held(now.device), 0.0)
         shards = [weight.shards for weight in self._weights]
-        return sums * self._constant("shards", shards, now.device) if max(shards, default=1) > 1 else sums
+        return (
+            sums * self._constant("shards", shards, torch.float32, now.device)
+            if max(shards, default=1) > 1
+            else sums
+        )
 
     def movement(self, values: Tensor | None = None) -> Movement:
         """What a call did to the weights, on this rank.
@@ -114,20 +118,21 @@ class Sketches:
             not weight.parameter.requires_grad or (not _on_device(lr) and lr is not None and float(lr) == 0)
             for weight, lr in zip(self._weights, lrs, strict=True)
         ]
-        found = self._constant("held", held, device)
+        found = self._constant("held", held, torch.bool, device)
         tensors = {id(lr): lr for lr in lrs if _on_device(lr)}
         if tensors:
             order = {key: i for i, key in enumerate(tensors, start=1)}
             zero = [(lr.detach().reshape(()) == 0).to(device) for lr in tensors.values()]
             zero = torch.stack([torch.zeros_like(zero[0]), *zero])
-            found = found | zero[self._constant("lrs", [order.get(id(lr), 0) for lr in lrs], device)]
+            which = [order.get(id(lr), 0) for lr in lrs]
+            found = found | zero[self._constant("lrs", which, torch.int64, device)]
         return found
 
-    def _constant(self, name: str, values: list[Any], device: torch.device) -> Tensor:
+    def _constant(self, name: str, values: list[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
         """The values on the device: copied there only when they are others than at the call before."""
         key = (tuple(values), device)
         if name not in self._constants or self._constants[name][0] != key:
-            self._constants[name] = key, on_device(torch.from_numpy(np.array(values)), device)
+            self._constants[name] = key, on_device(torch.tensor(values, dtype=dtype, device="cpu"), device)
         return self._constants[name][1]
 
     # -- saving and loading ----------------------------------------------------------------------
