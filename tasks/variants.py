@@ -16,9 +16,9 @@ Settings = Mapping[str, Any]
 
 NAMES = ("wide", "deep", "large")
 
-_VGG = {"wide": {"width": 48}, "deep": {"stages": [2, 2, 2], "width": 16}}
-_MANY_IMAGES = {"examples": [4000, 400, 400]}
-_DEEP_VGG = {"stages": [2, 2, 2], "width": 40, **_MANY_IMAGES}
+_VGG: Mapping[str, Settings] = {"wide": {"width": 48}, "deep": {"stages": [2, 2, 2], "width": 16}}
+_MANY_IMAGES: Settings = {"examples": [4000, 400, 400]}
+_DEEP_VGG: Settings = {"stages": [2, 2, 2], "width": 40, **_MANY_IMAGES}
 
 VARIANTS: Mapping[str, Mapping[str, Settings]] = {
     "arithmetic_gpt": {

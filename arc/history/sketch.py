@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -99,6 +101,10 @@ class Sketches:
         """
         self.sums = on_host(self.take() if values is None else values)
         return self.sums.movement()
+
+    def lrs(self) -> npt.NDArray[np.float64]:
+        """The LR of each tensor of the last call; 0 for those whose precision rounds small steps away."""
+        return np.array([0.0 if w.coarse else float(w.group["lr"]) for w in self._weights], dtype=np.float64)
 
     def _now(self) -> Tensor:
         """The sketches at present; the trail has the same rows afterwards."""

@@ -40,20 +40,24 @@ class Weight:
     shape: tuple[int, ...]
     shards: int
 
+    @property
+    def coarse(self) -> bool:
+        """Whether small steps are rounded away: half precision, and no float32 values that are kept."""
+        return _half(self._source())
+
     def values(self) -> Tensor:
         """The tensor's real numbers (this rank's shard) as a vector; a copy only where not contiguous."""
-        own = local(self.parameter)
-        if own.dtype in (torch.bfloat16, torch.float16):
-            own = self._master(own)
-        return (torch.view_as_real(own) if own.is_complex() else own).reshape(-1)
+        source = self._source()
+        return (torch.view_as_real(source) if source.is_complex() else source).reshape(-1)
 
-    def _master(self, own: Tensor) -> Tensor:
-        candidates = [self.state.get(name) for name in MASTERS] + [getattr(self.parameter, MAIN, None)]
-        for candidate in candidates:
-            if isinstance(candidate, Tensor) and candidate.dtype in (torch.float32, torch.float64):
-                master = local(candidate)
-                if master.numel() == own.numel():
-                    return master
+    def _source(self) -> Tensor:
+        own = local(self.parameter)
+        if _half(own):
+            for kept in (*map(self.state.get, MASTERS), getattr(self.parameter, MAIN, None)):
+                if isinstance(kept, Tensor) and kept.dtype in (torch.float32, torch.float64):
+                    master = local(kept)
+                    if master.numel() == own.numel():
+                        return master
         return own
 
 
@@ -100,6 +104,10 @@ def _has_values(parameter: Any) -> bool:
         return False
     trains = parameter.is_floating_point() or parameter.is_complex()
     return trains and not parameter.is_meta and parameter.layout == torch.strided
+
+
+def _half(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.bfloat16, torch.float16)
 
 
 def _shards(parameter: Any) -> int:

@@ -91,7 +91,7 @@ class Optimizers:
     def move(self, multiplier: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Multiply all LRs, as far as the bounds allow; the LRs before and after."""
         before = self.read()
-        allowed = lrs.limited(multiplier, before, *self._bounds)
+        allowed = self.allowed(multiplier)
         if not self.in_control:
             return before, tuple(lr * allowed for lr in before)
         if allowed == 1:
@@ -100,6 +100,10 @@ class Optimizers:
         schedulers.scale(self.groups, self._schedulers, allowed)
         self._left = after
         return before, after
+
+    def allowed(self, multiplier: float) -> float:
+        """The factor as far as the bounds allow it: 1 where they allow nothing."""
+        return lrs.limited(multiplier, self.read(), *self._bounds)
 
     def foreign(self) -> tuple[ForeignWrite, ...]:
         """Which LRs somebody else wrote since the last move or the last call of this; the new ones are kept.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from arc.optimizers.lrs import listed
 from arc.optimizers.schedulers import LR_KEYS
-from arc.recovery.files import Folder, rank
+from arc.recovery.files import Folder, rank, read
 from arc.recovery.tensors import Kept, Streams, decoded, encoded, keep, local, put, usable
 
 HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
@@ -22,9 +22,10 @@ HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     for found in vars(torch.optim).values()
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
     for name in inspect.signature(found).parameters
+    if name != "d"  # a constant of Adafactor, but what Prodigy estimates
 }
 """Entries of a parameter group that are the user's, never taken back: the arguments of torch's optimizers.
-Numbers under other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
+Numbers by other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
 
 MOST: Final = 2
 """Copies beside the run's own state."""
@@ -125,15 +126,13 @@ class Copies:
         """
         if self._folder is None:
             state = self._room(name)
-        else:
-            state = self._spare.pop() if self._spare else _State()
-        self._fill(state, call)
-        if self._folder is None:
+            self._fill(state, call)
             self._named[name] = state
         else:
-            file = self._folder.write(name, call, self._encoded(state))
+            state = self._spare.pop() if self._spare else _State()
+            self._fill(state, call)
+            self._refer(name, self._folder.write(name, call, self._encoded(state)))
             self._spare = [state]
-            self._refer(name, file)
         self._calls[name] = call
 
     def restore(self, name: str) -> int:
@@ -155,13 +154,18 @@ class Copies:
         return state.call
 
     def keep_as(self, name: str, other: str) -> None:
-        """Keep the copy ``name`` under a second name, whatever ``name`` becomes; nothing is copied in memory."""
+        """Keep the copy ``name`` under a second name, whatever ``name`` becomes; in memory both are one copy.
+
+        Raises:
+            KeyError: no such copy.
+        """
         if self._folder is None:
-            self._release(other)
-            self._named[other] = self._named[name]
-        else:
-            # the file of one name may go, so the other gets its own
-            found = self._folder.read(self._files[name])
+            kept = self._named[name]
+            if self._named.get(other) is not kept:
+                self._release(other)
+            self._named[other] = kept
+        else:  # the file of one name may go, so the other gets its own
+            found = self._encoded(self._state(name))
             self._refer(other, self._folder.write(other, self._calls[name], found))
         self._calls[other] = self._calls[name]
 
@@ -175,16 +179,21 @@ class Copies:
     def pairs(self, name: str) -> Iterator[tuple[str, Tensor, Tensor]]:
         """``(key, parameter, its copy on the CPU)`` of every parameter that the copy knows and that fits.
 
-        The key is the parameter's place in the optimizers. Of sharded ones this rank's shards.
+        The key is the parameter's place in the optimizers. Of a sharded one the copy is this rank's shard,
+        as :func:`arc.recovery.tensors.local` gives it.
         """
         known = self._state(name).parameters
         for i, parameter in enumerate(self._parameters()):
             if self._fits(known.get(parameter), parameter):
-                yield str(i), local(parameter), known[parameter].host
+                yield str(i), parameter, known[parameter].host
 
     def hold(self) -> None:
         """Let the devices wait until copies under way are complete; the host goes on."""
         self._streams.hold()
+
+    def finish(self) -> None:
+        """Wait until copies under way are complete."""
+        self._streams.finish()
 
     # -- saving and loading --------------------------------------------------------------------
 
@@ -199,7 +208,11 @@ class Copies:
         self._streams.finish()
         if self._folder is not None:
             self._folder.pin(set(self._files.values()))
-            return {"rank": rank(), "files": dict(self._files), "calls": dict(self._calls)}
+            return {
+                "rank": rank(),
+                "folder": str(self._folder.path),
+                "files": dict(self._files),
+            }
         distinct = list({id(state): state for state in self._named.values()}.values())
         for state in distinct:
             state.lent = True
@@ -223,10 +236,15 @@ class Copies:
         if sharded and state.get("rank") != rank():
             return
         found: dict[str, _State] = {}
-        if "files" in state and self._folder is not None:
+        if "files" in state:
+            folder = Path(state["folder"]) if self._folder is None else self._folder.path
             for name, file in state["files"].items():
-                if (payload := self._folder.read(file)) is not None and self._decoded(payload) is not None:
-                    self._files[name], self._calls[name] = file, int(state["calls"][name])
+                if (payload := read(folder / file)) is None or (one := self._decoded(payload)) is None:
+                    continue
+                if self._folder is None:
+                    found[name] = one
+                else:
+                    self._files[name], self._calls[name] = file, one.call
         elif "states" in state:
             states = [self._decoded(payload) for payload in state["states"]]
             found = {n: s for n, i in state["names"].items() if (s := states[i]) is not None}
@@ -346,7 +364,7 @@ class Copies:
         self._streams.finish()
         if self._folder is None:
             return self._named[name]
-        payload = self._folder.read(self._files[name])
+        payload = read(self._folder.path / self._files[name])
         state = None if payload is None else self._decoded(payload)
         if state is None:
             raise KeyError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 _TENSOR, _ARRAY = "arc.tensor", "arc.array"
 
@@ -30,12 +31,12 @@ class Kept:
 def local(tensor: Tensor) -> Tensor:
     """The tensor itself, without a graph; of a DTensor this rank's shard, sharing its memory."""
     tensor = tensor.detach()
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor  # type: ignore[no-any-return]
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
 def usable(tensor: Any) -> bool:
     """Whether the tensor has values that can be written in place: no lazy parameter, no expanded view."""
-    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+    if is_lazy(tensor):
         return False
     own = local(tensor)
     return own.layout == torch.strided and not any(
@@ -156,7 +157,7 @@ def put(kept: Any, now: Any, like: Tensor | None = None) -> Any:
     return copy.deepcopy(kept)
 
 
-def _new(kept: Kept, like: Tensor | None) -> Tensor:
+def _new(kept: Kept, like: Any) -> Tensor:
     if like is None or not kept.beside:
         return kept.host.clone()
     value = kept.host.to(like.device, copy=True)
@@ -185,14 +186,15 @@ def encoded(value: Any) -> Any:
         return {k: encoded(v) for k, v in value.items()}
     if type(value) in (list, tuple):
         return type(value)(map(encoded, value))
+    plain: Any
     for plain in (bool, int, float, complex, str, bytes):
         if isinstance(value, plain):  # of a subclass (an enum, numpy's float64) the plain value
             return plain(value)
     if value is None or isinstance(value, torch.dtype | torch.device | torch.Size):
         return value
     raise TypeError(
-        f"got {value!r:.60} ({type(value).__name__}) in an optimizer's state or in extra_state, need numbers, "
-        "strings, tensors, arrays and lists or dicts of them: leave the object out, or set rollback=False"
+        f"got {value!r:.60} ({type(value).__name__}) in an optimizer's state or in extra_state, need "
+        "numbers, strings, tensors, arrays and lists or dicts of them: leave it out, or set rollback=False"
     )
 
 
@@ -222,10 +224,13 @@ def all_finite(tensors: Iterable[Tensor]) -> Tensor:
                 by_device.setdefault(own.device, []).append(own)
     if not by_device:
         return torch.tensor(True)
-    # the largest magnitude is finite exactly where all values are, and cannot overflow
-    found = [
-        torch.stack([norm.isfinite() for norm in torch._foreach_norm(group, torch.inf)]).all()
-        for group in by_device.values()
-    ]
+    found = [_finite(group) for group in by_device.values()]
     first = found[0].device
     return torch.stack([one.to(first) for one in found]).all()
+
+
+def _finite(tensors: list[Tensor]) -> Tensor:
+    if tensors[0].device.type == "cpu":  # a sum is the fastest look; a finite one rules everything out
+        return torch.tensor(all(bool(t.sum().isfinite()) or bool(t.isfinite().all()) for t in tensors))
+    # the largest magnitude is finite exactly where all values are, and cannot overflow
+    return torch.stack([norm.isfinite() for norm in torch._foreach_norm(tensors, torch.inf)]).all()

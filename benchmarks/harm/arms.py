@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import arc
+from arc.decision import RecoveryWarning
 from benchmarks.harm import more_kinds  # noqa: F401 (registers its kinds)
 from benchmarks.harm.kinds import KINDS
 from benchmarks.harm.training import Training
@@ -51,7 +52,8 @@ def controller(training: Training, arm: str) -> arc.Controller | None:
     if arm == "none":
         return None
     settings: dict[str, Any] = {"total_epochs": training.epochs, "model": training.model, **training.settings}
-    return arc.Controller(training.optimizer, rollback=arm == "recommended", **settings)
+    rollback = "auto" if arm == "recommended" else False
+    return arc.Controller(training.optimizer, rollback=rollback, **settings)
 
 
 def run(kind: str, seed: int, arm: str) -> Outcome:
@@ -65,38 +67,26 @@ def run(kind: str, seed: int, arm: str) -> Outcome:
         warnings.simplefilter("always")
         value = training.run(seed, driver)
     decisions = [] if driver is None else driver.decisions
-    notable = [
-        d for d in decisions if restored(d) or (d.probabilities in GUARDS and "anneal" not in d.reason)
-    ]
+    notable = [d for d in decisions if d.source not in ("network", "anneal")]
     return Outcome(
         kind=kind,
         seed=seed,
         arm=arm,
         value=value,
-        initial=sum(restored(d) == "initial" for d in decisions),
-        restored=sum(restored(d) is not None for d in decisions),
+        initial=sum(d.restored == 0 for d in decisions),
+        restored=sum(d.restored is not None for d in decisions),
         floor=reached_floor(decisions),
-        warned=sum("arc" in str(w.filename) for w in caught),
+        warned=sum(issubclass(w.category, RecoveryWarning) for w in caught),
         seconds=time.perf_counter() - began,
         decisions=tuple(f"{d.epoch}: {d.reason}" for d in notable),
     )
-
-
-GUARDS = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
-
-
-def restored(decision: arc.Decision) -> str | None:
-    """Which state a decision brought back: ``initial``, ``other`` or None."""
-    if "initial state" in decision.reason or "starts again" in decision.reason:
-        return "initial"
-    return "other" if "went back" in decision.reason else None
 
 
 def reached_floor(decisions: list[arc.Decision]) -> bool:
     """Whether the moves but for the final anneal multiply to less than :data:`FLOOR` at any time."""
     factor = 1.0
     for decision in decisions:
-        if "anneal" not in decision.reason:
+        if decision.source != "anneal":
             factor *= decision.multiplier
         if factor < FLOOR:
             return True
