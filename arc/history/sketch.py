@@ -121,17 +121,16 @@ class Sketches:
         """Which tensors may not move: frozen, or at LR 0. LRs on a device are looked at there."""
         lrs = [weight.group.get("lr") for weight in self._weights]
         held = [
-            not weight.parameter.requires_grad or (not _on_device(lr) and lr is not None and float(lr) == 0)
+            not weight.parameter.requires_grad or (lr is not None and not _on_device(lr) and float(lr) == 0)
             for weight, lr in zip(self._weights, lrs, strict=True)
         ]
         found = self._constant("held", held, torch.bool, device)
-        tensors = {id(lr): lr for lr in lrs if _on_device(lr)}
+        tensors = {id(lr): lr for lr in lrs if lr is not None and _on_device(lr)}
         if tensors:
             order = {key: i for i, key in enumerate(tensors, start=1)}
             zero = [(lr.detach().reshape(()) == 0).to(device) for lr in tensors.values()]
-            zero = torch.stack([torch.zeros_like(zero[0]), *zero])
-            which = [order.get(id(lr), 0) for lr in lrs]
-            found = found | zero[self._constant("lrs", which, torch.int64, device)]
+            which = self._constant("lrs", [order.get(id(lr), 0) for lr in lrs], torch.int64, device)
+            found = found | torch.stack([torch.zeros_like(zero[0]), *zero])[which]
         return found
 
     def _constant(self, name: str, values: list[Any], dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from arc.recovery.tensors import local
 
@@ -100,7 +100,7 @@ def weights_of(optimizers: Iterable[Any], before: Collection[Weight] = ()) -> li
 
 
 def _has_values(parameter: Any) -> bool:
-    if not isinstance(parameter, Tensor) or isinstance(parameter, UninitializedTensorMixin):
+    if not isinstance(parameter, Tensor) or is_lazy(parameter):
         return False
     trains = parameter.is_floating_point() or parameter.is_complex()
     return trains and not parameter.is_meta and parameter.layout == torch.strided
