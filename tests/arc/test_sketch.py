@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from arc.history import sketch
 from arc.history.folding import COLUMNS, _drawn, folded
 from arc.history.movement import PACKED, TENSORS, Movement, Sums, numbers
 from arc.history.sketch import Sketches, parameters_of
@@ -251,6 +252,18 @@ def test_what_may_not_move_says_nothing(still: Callable[[nn.Parameter, dict[str,
     close(found, states, norms=1e-4, cosines=1e-4)
 
 
+def test_an_lr_on_a_device_is_looked_at_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketch, "_on_device", lambda lr: isinstance(lr, Tensor))
+    groups = [{"params": [nn.Parameter(torch.ones(n))], "lr": lr} for n, lr in ((5, 0.0), (4, 0.1), (3, 0.2))]
+    for group in groups[:2]:
+        group["lr"] = torch.tensor(group["lr"])
+    sketches = Sketches([torch.optim.SGD(groups, lr=0.1)])
+    with _Operators() as seen:
+        values = sketches.take()
+    assert "_local_scalar_dense" not in seen.names
+    assert sketches.movement(values).start == pytest.approx(7**0.5)
+
+
 def test_what_is_frozen_at_the_start_is_left_alone_until_it_is_not() -> None:
     body, head = weight(30, 10).requires_grad_(False), weight(10, seed=1)
     sketches, states = Sketches([sgd(body, head)]), [values_of([head])]
@@ -479,6 +492,13 @@ def test_the_smallest_changes_keep_their_direction() -> None:
         p.data.copy_(exact)
         found = sketches.movement()
     assert found.cosine > 0.98
+
+
+def test_the_lrs_are_those_of_the_tensors() -> None:
+    coarse, kept = weight(3, dtype=torch.bfloat16), weight(3, dtype=torch.bfloat16)
+    optimizer = sgd(coarse, kept, weight(3).requires_grad_(False), weight(3))
+    optimizer.state[kept]["master_param"] = kept.detach().float()
+    assert Sketches([optimizer, sgd(weight(2), lr=0.2)]).lrs().tolist() == [0.0, 0.1, 0.1, 0.2]
 
 
 # -- ranks -----------------------------------------------------------------------------------------
