@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from torch import nn
 
 import arc
 from arc.history.losses import CAPACITY, Loss, LossBuffer
+from arc.history.sketch import Sketches
 from arc.network import numpy as numpy_network
 from arc.network import weights
 from tasks import registry
@@ -124,6 +125,17 @@ def memory(network: arc.Network) -> Cost:
     )
 
 
+def movement() -> Iterator[Cost]:
+    """What looking at the weights costs a call: of matrices of 512 x 512, each with a vector, in float32."""
+    for millions, bound in ((1, 4.0), (10, 20.0), (100, 200.0)):
+        sizes = [(512, 512), (512,)] * round(millions * 1e6 / (512 * 513))
+        sketches = Sketches([torch.optim.SGD([nn.Parameter(torch.rand(size)) for size in sizes], lr=0.1)])
+        sketches.movement()
+        value = 1e3 * _median_seconds(sketches.movement, 9)
+        name = f"movement of {millions} M parameters, {len(sizes)} tensors"
+        yield Cost(name=name, value=value, bound=bound, unit="ms")
+
+
 def share(name: str, network: arc.Network, epochs: int = 4 * PERIOD) -> Cost:
     """Share of the controller in the CPU time of a mini task with Adam."""
     task = registry.get(name)
@@ -157,7 +169,12 @@ def main() -> int:
     print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, CPU time")
     print(f"{'':<44} {'measured':>10} {'bound':>10}")
     costs = []
-    for measured in (decisions(network, options.controller), records(network), [memory(network)]):
+    for measured in (
+        decisions(network, options.controller),
+        records(network),
+        [memory(network)],
+        list(movement()),
+    ):
         costs += measured
         print("\n".join(cost.line() for cost in measured), flush=True)
     for name in filter(None, options.tasks.split(",")):

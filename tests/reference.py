@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,58 @@ def _ranking(losses: dict[str, float]) -> list[str]:
     worth = {k: v if math.isfinite(v) else math.inf for k, v in losses.items()}
     preference = ["keep", "lower", "raise"]
     return sorted(preference, key=lambda name: (worth[name], preference.index(name)))
+
+
+# -- movement ------------------------------------------------------------------------------------
+
+
+def movement(states: Sequence[Sequence[np.ndarray]]) -> dict[str, Any]:
+    """What the last of some calls did to the weights: all tensors, at the start and after each call."""
+    tensors = len(states[0])
+    vectors = [[np.asarray(t, dtype=np.float64).ravel() for t in state] for state in states]
+    whole = [np.concatenate(state) for state in vectors]
+    changes = [after - before for before, after in pairwise(whole)]
+    cosines, steps = [], []
+    for i in range(tensors):
+        own = [after[i] - before[i] for before, after in pairwise(vectors)]
+        if _length(own[-1]) > 0:
+            cosines.append(_cosine(own[-1], own[-2]) if len(own) > 1 else math.nan)
+            start = _length(vectors[0][i])
+            steps.append(math.log10(_length(own[-1]) / start) if start > 0 else math.nan)
+    return {
+        "step": _length(changes[-1]),
+        "norm": _length(whole[-1]),
+        "start": _length(whole[0]),
+        "distance": _length(whole[-1] - whole[0]),
+        "cosine": _cosine(changes[-1], changes[-2]) if len(changes) > 1 else math.nan,
+        "cosine2": _cosine(changes[-1], changes[-3]) if len(changes) > 2 else math.nan,
+        "tensor_cosine": _quantiles([c for c in cosines if math.isfinite(c)]),
+        "tensor_step": _quantiles([s for s in steps if math.isfinite(s)]),
+    }
+
+
+def folded(values: Sequence[float], pattern: np.ndarray, signs: np.ndarray) -> list[float]:
+    """The sketch of one tensor, number by number."""
+    rows, columns = pattern.shape
+    sums = [0.0] * columns
+    for i, value in enumerate(values):
+        row, column = divmod(i, columns)
+        block, row = divmod(row, rows)
+        sums[column] += pattern[row, column] * signs[block, column] * value
+    return sums
+
+
+def _length(vector: np.ndarray) -> float:
+    return math.sqrt(float(np.sum(vector * vector)))
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    length = _length(a) * _length(b)
+    return float(np.sum(a * b)) / length if length else math.nan
+
+
+def _quantiles(values: list[float]) -> list[float]:
+    return [float(np.quantile(values, q)) if values else math.nan for q in (0.1, 0.25, 0.5, 0.75, 0.9)]
 
 
 # -- network -------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
 WINDOW: Final = 3
 """Most calls that :func:`numbers` looks at."""
 
+TENSORS: Final = 128
+"""Parameter tensors that :meth:`Sums.packed` has room for."""
+
 Array = npt.NDArray[np.float64]
 Quantiles = tuple[float, float, float, float, float]
 NO_QUANTILES: Final[Quantiles] = (math.nan,) * 5
@@ -93,6 +96,22 @@ class Sums(NamedTuple):
             tensor_step=_quantiles(relative),
         )
 
+    def packed(self) -> list[float]:
+        """A row of :data:`PACKED` numbers, whatever the number of tensors, for a collective over ranks.
+
+        Of more than :data:`TENSORS` tensors neighbours are added up.
+        """
+        parts = np.array_split(np.arange(len(self.change)), TENSORS)  # of fewer tensors the last are empty
+        return [float(values[part].sum()) for values in self for part in parts]
+
+    @classmethod
+    def mean(cls, rows: Sequence[Sequence[float]]) -> Sums:
+        """The sums of all ranks, from the row that each has packed: their mean.
+
+        A NaN of one rank is one of all: where one cannot tell, nobody can.
+        """
+        return cls(*np.mean(np.asarray(rows, dtype=np.float64), axis=0).reshape(-1, TENSORS))
+
 
 def _norm(squares: Array) -> float:
     return math.sqrt(max(float(squares.sum()), 0.0)) if np.isfinite(squares).all() else math.nan
@@ -111,6 +130,10 @@ def _quantiles(values: Array) -> Quantiles:
         return NO_QUANTILES
     a, b, c, d, e = np.quantile(finite, QUANTILES).tolist()
     return a, b, c, d, e
+
+
+PACKED: Final = len(Sums._fields) * TENSORS
+"""Numbers of :meth:`Sums.packed`: 8 kB."""
 
 
 class Numbers(NamedTuple):

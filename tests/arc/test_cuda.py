@@ -10,6 +10,7 @@ from torch import nn
 
 import arc
 from arc.history.losses import CAPACITY
+from arc.history.sketch import Sketches
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -32,6 +33,21 @@ def test_record_never_synchronises(network: arc.Network) -> None:
     loss = torch.ones((), device="cuda", requires_grad=True) * 2
     for _ in range(3 * CAPACITY):  # thinned out twice
         controller.record(loss)
+
+
+def test_a_sketch_is_taken_without_synchronisation() -> None:
+    model, adam = _adam()
+    sketches = Sketches([adam])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        taken = [sketches.take() for _ in range(3)]
+        adam.add_param_group({"params": [nn.Parameter(torch.ones(5000, device="cuda"))]})
+        taken.append(sketches.take())
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert taken[-1].is_cuda and sketches.movement(taken[-1]).step == 0
+    cpu = Sketches([torch.optim.SGD([p.detach().cpu().requires_grad_() for p in model.parameters()], lr=0.1)])
+    assert sketches.movement(taken[0]).norm == pytest.approx(cpu.movement().norm, rel=1e-4)
 
 
 def test_decisions_are_those_of_the_cpu(network: arc.Network) -> None:

@@ -1,0 +1,106 @@
+"""The ranks of the test of sharded weights: ``python -m tests.arc.sharded_worker FOLDER``.
+
+Forks two ranks, which train the same net sharded and whole; each writes FOLDER/<rank>.json.
+"""
+
+import copy
+import json
+import os
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+from arc.history.movement import Sums
+from arc.history.sketch import Sketches
+from tests import reference
+
+WORLD, CALLS, RESUMED = 2, 4, 2
+
+
+def _net() -> nn.Sequential:
+    """Shards of unequal length, an empty one (the last bias), and a first layer that stays replicated."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(20, 64), nn.Linear(64, 101), nn.Linear(101, 101), nn.Linear(101, 1)]
+    return nn.Sequential(*layers)
+
+
+def _train(model: nn.Module, optimizer: torch.optim.Optimizer, call: int) -> None:
+    generator = torch.Generator().manual_seed(call)
+    for _ in range(3):
+        x = torch.randn(16, 20, generator=generator)
+        optimizer.zero_grad()
+        (model(x) - x[:, :1]).square().mean().backward()
+        optimizer.step()
+
+
+def _over_ranks(sketches: Sketches) -> dict[str, Any]:
+    row = torch.tensor(sketches.sums.packed(), dtype=torch.float64)
+    rows = [torch.empty_like(row) for _ in range(WORLD)]
+    dist.all_gather(rows, row)
+    return asdict(Sums.mean([r.tolist() for r in rows]).movement())
+
+
+def _values(model: nn.Module) -> list[Any]:
+    return [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def _rank(rank: int, folder: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=WORLD)
+    whole = _net()
+    sharded = copy.deepcopy(whole)
+    mesh = init_device_mesh("cpu", (WORLD,))
+    for layer in list(sharded)[1:]:
+        fully_shard(layer, mesh=mesh)
+    found: dict[str, Any] = {}
+    states = [_values(whole)]
+    for name, model in (("whole", whole), ("sharded", sharded)):
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, foreach=False)
+        sketches, calls = Sketches([optimizer]), []
+        for call in range(CALLS):
+            if call == RESUMED:
+                state = sketches.state_dict()
+                sketches = Sketches([optimizer])
+                sketches.load_state_dict(state)
+            _train(model, optimizer, call)
+            sketches.movement(sketches.take())
+            calls.append(_over_ranks(sketches))
+            if model is whole:
+                states.append(_values(model))
+        found[name] = calls
+        found[f"{name} places"] = len(sketches.state_dict()["places"])
+        if rank == 1:
+            other = Sketches([optimizer])
+            other.load_state_dict({**state, "rank": 0})  # another rank's: only what is replicated goes on
+            found[f"{name} known"] = int(torch.isfinite(other.take()[1]).sum())
+    found["exact"] = [reference.movement(states[: call + 2]) for call in range(CALLS)]
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    children = []
+    for rank in range(WORLD):
+        child = os.fork()  # torch is imported once for all ranks
+        if not child:
+            try:
+                _rank(rank, Path(sys.argv[1]))
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        children.append(child)
+    sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
+
+
+if __name__ == "__main__":
+    main()
