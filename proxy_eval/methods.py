@@ -119,6 +119,27 @@ def _prodigy(run: Run, steps: int, *, cosine: bool = False) -> Method:
     return schedules.cosine(run, steps) if cosine else schedules.constant(run, steps)
 
 
+def _schedule_free_plus(run: Run, steps: int) -> Method:
+    from proxy_eval.others import schedule_free_plus
+
+    return schedule_free_plus(run)
+
+
+def _nadamw(run: Run, steps: int, *, constants: str) -> Method:
+    from proxy_eval import others
+
+    chosen: others.NadamWConstants = getattr(others, constants)
+    others.nadamw(run, chosen)
+    return schedules.warmup_cosine(run, steps, warm_up=chosen.warm_up)
+
+
+def _muon(run: Run, steps: int) -> Method:
+    from proxy_eval.others import muon
+
+    muon(run)
+    return schedules.warmup_stable_decay(run, steps)
+
+
 def _d_adaptation(run: Run, steps: int) -> Method:
     from proxy_eval.others import d_adaptation
 
@@ -158,10 +179,15 @@ METHODS: dict[str, Entry] = {
     "linear": Entry(make=schedules.linear, title="linear"),
     "warmup_cosine": Entry(make=schedules.warmup_cosine, title="warm-up + cosine"),
     "warmup_stable_decay": Entry(make=schedules.warmup_stable_decay, title="warm-up-stable-decay"),
+    "warmup5_cosine": Entry(make=_with(schedules.warmup_cosine, warm_up=0.05), title="5 % warm-up + cosine"),
     "trapezoid": Entry(make=schedules.trapezoid, title="trapezoid"),
     "plateau": Entry(make=schedules.plateau, title="ReduceLROnPlateau"),
+    "plateau_keras": Entry(make=schedules.plateau_keras, title="ReduceLROnPlateau, Keras"),
     "greedy": Entry(make=schedules.greedy, title="GreedyLR, defaults"),
     "greedy_sane": Entry(make=_with(schedules.greedy, sane=True), title="GreedyLR, sane bounds"),
+    "greedy_eager": Entry(
+        make=_with(schedules.greedy, sane=True, patience=1), title="GreedyLR, sane bounds, patience 1"
+    ),
     "one_cycle": Entry(make=_one_cycle, title="one-cycle, range test", needs_lr0=False),
     "line_search": Entry(make=_line_search, title="SLS", needs_lr0=False),
     "autolr": Entry(make=_autolr, title="AutoLR"),
@@ -177,6 +203,14 @@ METHODS: dict[str, Entry] = {
         make=_searched(schedules.cosine), title="step sampling + cosine", needs_lr0=False
     ),
     "schedule_free": Entry(make=_schedule_free, title="Schedule-Free", packages=("schedulefree",)),
+    "schedule_free_plus": Entry(make=_schedule_free_plus, title="ScheduleFree+", needs_lr0=False),
+    "nadamw": Entry(
+        make=_with(_nadamw, constants="SELF_TUNING"), title="NadamW, AlgoPerf's self-tuning", needs_lr0=False
+    ),
+    "nadamw_baseline": Entry(
+        make=_with(_nadamw, constants="BASELINE"), title="NadamW, AlgoPerf's baseline", needs_lr0=False
+    ),
+    "muon": Entry(make=_muon, title="Muon + AdamW, warm-up-stable-decay"),
     "prodigy": Entry(make=_prodigy, title="Prodigy", needs_lr0=False, packages=("prodigyopt",)),
     "prodigy_cosine": Entry(
         make=_with(_prodigy, cosine=True),
