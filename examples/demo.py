@@ -26,7 +26,7 @@ STAGES = {
     "training": "samples={out}/samples out={out}/candidates candidates=2 epochs=80 lr=1e-3",
     "proxy_eval": (
         "candidates={out}/candidates out={out}/controller runs={out}/proxy "
-        "lr0=[1e-2,1e-4] repeats=1 epochs=12 period=2"
+        "task=svhn_wrn lr0=[1e-2,1e-4] repeats=1 epochs=12 period=2"
     ),
 }
 Split = tuple[Tensor, Tensor]

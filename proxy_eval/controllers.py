@@ -96,7 +96,7 @@ def code_digest() -> str:
     folder, todo, done = Path(arc.__file__).parent, ["controller"], dict[str, str]()
     while todo:
         name = todo.pop()
-        file = folder / f"{name}.py"
+        file = folder / f"{name.replace('.', '/')}.py"
         if name in done or not file.is_file():
             continue
         tree = ast.parse(file.read_text("utf-8"))

@@ -14,13 +14,9 @@ from typing import Any
 
 from arc.methods.method import Method
 from arc.methods.run import Run
-from proxy_eval import schedules
+from proxy_eval import factories, schedules
 from proxy_eval.controllers import Arc
-
-Factory = Callable[..., Method]
-
-AUTOLRS_RANGE = (1e-5, 10.0)
-"""What AutoLRS searches: its user chooses the range, and has no reason to know better than this."""
+from proxy_eval.factories import Factory
 
 
 class MethodError(ValueError):
@@ -49,87 +45,6 @@ class Entry:
     decided_by: Callable[..., Any] | None = None
 
 
-def epochs(run: Run, steps: int) -> int:
-    """Whole epochs in ``steps``, at least 1."""
-    return max(1, steps // run.steps_per_epoch)
-
-
-def _arc_random(run: Run, steps: int, **options: Any) -> Method:
-    from proxy_eval.others import RandomActions
-
-    return RandomActions(**options)
-
-
-def _searched(then: Factory) -> Factory:
-    def make(run: Run, steps: int) -> Method:
-        from arc.methods.step_sampling import StepSampling
-
-        return StepSampling(then=then(run, steps))
-
-    return make
-
-
-def _autolr(run: Run, steps: int, *, scaled: bool = False) -> Method:
-    from arc.methods.autolr import AutoLR
-
-    ratio = steps / 78_200  # CIFAR-10, 200 epochs of 391 steps (section 3.2)
-    return AutoLR(superbatch=max(2, round(100 * ratio))) if scaled else AutoLR()
-
-
-def _autolrs(run: Run, steps: int, *, scaled: bool = False) -> Method:
-    from arc.methods.autolrs import AutoLRS
-
-    low, high = AUTOLRS_RANGE
-    if not scaled:
-        return AutoLRS(min_lr=low, max_lr=high)
-    ratio = steps / 100_000  # the order of its Transformer run; stages long enough to be forecast
-    stage = max(60, round(1000 * ratio))
-    return AutoLRS(min_lr=low, max_lr=high, stage=stage, max_stage=8 * stage)
-
-
-def _autodrop(run: Run, steps: int, *, scaled: bool = False) -> Method:
-    from arc.methods.autodrop import AutoDrop
-
-    ratio = epochs(run, steps) / 200  # its CIFAR runs (table 1)
-    return AutoDrop(delay=max(1, round(20 * ratio))) if scaled else AutoDrop()
-
-
-def _line_search(run: Run, steps: int) -> Method:
-    from arc.methods.line_search import LineSearch
-
-    return LineSearch()
-
-
-def _one_cycle(run: Run, steps: int, **options: Any) -> Method:
-    from arc.methods.range_test import OneCycle
-
-    return OneCycle(**options)
-
-
-def _schedule_free(run: Run, steps: int) -> Method:
-    from proxy_eval.others import schedule_free
-
-    return schedule_free(run)
-
-
-def _prodigy(run: Run, steps: int, *, cosine: bool = False) -> Method:
-    from proxy_eval.others import prodigy
-
-    prodigy(run)
-    return schedules.cosine(run, steps) if cosine else schedules.constant(run, steps)
-
-
-def _d_adaptation(run: Run, steps: int) -> Method:
-    from proxy_eval.others import d_adaptation
-
-    d_adaptation(run)
-    return schedules.constant(run, steps)
-
-
-def _with(make: Factory, **options: Any) -> Factory:
-    return lambda run, steps, **more: make(run, steps, **options, **more)
-
-
 def _arc(title: str, *, options: tuple[str, ...] = (), **settings: Any) -> Entry:
     make = Arc(**settings)
     return Entry(
@@ -150,7 +65,7 @@ METHODS: dict[str, Entry] = {
     "arc_paper": _arc("ARC, the paper's policy", policy="paper"),
     "arc_published": _arc("ARC, published weights", policy="paper", options=("weights",)),
     "arc_default_published": _arc("ARC, published weights, our policy", options=("weights",)),
-    "arc_random": Entry(make=_arc_random, title="ARC, random actions"),
+    "arc_random": Entry(make=factories.arc_random, title="ARC, random actions"),
     "constant": Entry(make=schedules.constant, title="constant"),
     "cosine": Entry(make=schedules.cosine, title="cosine"),
     "cyclic_cosine": Entry(make=schedules.cyclic_cosine, title="cyclic cosine"),
@@ -158,34 +73,56 @@ METHODS: dict[str, Entry] = {
     "linear": Entry(make=schedules.linear, title="linear"),
     "warmup_cosine": Entry(make=schedules.warmup_cosine, title="warm-up + cosine"),
     "warmup_stable_decay": Entry(make=schedules.warmup_stable_decay, title="warm-up-stable-decay"),
+    "warmup5_cosine": Entry(
+        make=factories.with_(schedules.warmup_cosine, warm_up=0.05), title="5 % warm-up + cosine"
+    ),
     "trapezoid": Entry(make=schedules.trapezoid, title="trapezoid"),
     "plateau": Entry(make=schedules.plateau, title="ReduceLROnPlateau"),
+    "plateau_keras": Entry(make=schedules.plateau_keras, title="ReduceLROnPlateau, Keras"),
     "greedy": Entry(make=schedules.greedy, title="GreedyLR, defaults"),
-    "greedy_sane": Entry(make=_with(schedules.greedy, sane=True), title="GreedyLR, sane bounds"),
-    "one_cycle": Entry(make=_one_cycle, title="one-cycle, range test", needs_lr0=False),
-    "line_search": Entry(make=_line_search, title="SLS", needs_lr0=False),
-    "autolr": Entry(make=_autolr, title="AutoLR"),
-    "autolr_scaled": Entry(make=_with(_autolr, scaled=True), title="AutoLR, scaled"),
-    "autolrs": Entry(make=_autolrs, title="AutoLRS", needs_lr0=False),
-    "autolrs_scaled": Entry(make=_with(_autolrs, scaled=True), title="AutoLRS, scaled", needs_lr0=False),
-    "autodrop": Entry(make=_autodrop, title="AutoDrop"),
-    "autodrop_scaled": Entry(make=_with(_autodrop, scaled=True), title="AutoDrop, scaled"),
+    "greedy_sane": Entry(make=factories.with_(schedules.greedy, sane=True), title="GreedyLR, sane bounds"),
+    "greedy_eager": Entry(
+        make=factories.with_(schedules.greedy, sane=True, patience=1),
+        title="GreedyLR, sane bounds, patience 1",
+    ),
+    "one_cycle": Entry(make=factories.one_cycle, title="one-cycle, range test", needs_lr0=False),
+    "line_search": Entry(make=factories.line_search, title="SLS", needs_lr0=False),
+    "autolr": Entry(make=factories.autolr, title="AutoLR"),
+    "autolr_scaled": Entry(make=factories.with_(factories.autolr, scaled=True), title="AutoLR, scaled"),
+    "autolrs": Entry(make=factories.autolrs, title="AutoLRS", needs_lr0=False),
+    "autolrs_scaled": Entry(
+        make=factories.with_(factories.autolrs, scaled=True), title="AutoLRS, scaled", needs_lr0=False
+    ),
+    "autodrop": Entry(make=factories.autodrop, title="AutoDrop"),
+    "autodrop_scaled": Entry(make=factories.with_(factories.autodrop, scaled=True), title="AutoDrop, scaled"),
     "sampled_constant": Entry(
-        make=_searched(schedules.constant), title="step sampling + constant", needs_lr0=False
+        make=factories.searched(schedules.constant), title="step sampling + constant", needs_lr0=False
     ),
     "sampled_cosine": Entry(
-        make=_searched(schedules.cosine), title="step sampling + cosine", needs_lr0=False
+        make=factories.searched(schedules.cosine), title="step sampling + cosine", needs_lr0=False
     ),
-    "schedule_free": Entry(make=_schedule_free, title="Schedule-Free", packages=("schedulefree",)),
-    "prodigy": Entry(make=_prodigy, title="Prodigy", needs_lr0=False, packages=("prodigyopt",)),
+    "schedule_free": Entry(make=factories.schedule_free, title="Schedule-Free", packages=("schedulefree",)),
+    "schedule_free_plus": Entry(make=factories.schedule_free_plus, title="ScheduleFree+", needs_lr0=False),
+    "nadamw": Entry(
+        make=factories.with_(factories.nadamw, constants="SELF_TUNING"),
+        title="NadamW, AlgoPerf's self-tuning",
+        needs_lr0=False,
+    ),
+    "nadamw_baseline": Entry(
+        make=factories.with_(factories.nadamw, constants="BASELINE"),
+        title="NadamW, AlgoPerf's baseline",
+        needs_lr0=False,
+    ),
+    "muon": Entry(make=factories.muon, title="Muon + AdamW, warm-up-stable-decay"),
+    "prodigy": Entry(make=factories.prodigy, title="Prodigy", needs_lr0=False, packages=("prodigyopt",)),
     "prodigy_cosine": Entry(
-        make=_with(_prodigy, cosine=True),
+        make=factories.with_(factories.prodigy, cosine=True),
         title="Prodigy + cosine",
         needs_lr0=False,
         packages=("prodigyopt",),
     ),
     "d_adaptation": Entry(
-        make=_d_adaptation, title="D-Adaptation", needs_lr0=False, packages=("dadaptation",)
+        make=factories.d_adaptation, title="D-Adaptation", needs_lr0=False, packages=("dadaptation",)
     ),
 }
 

@@ -12,7 +12,7 @@ import torch
 from arc.actions import Action
 from arc.methods.autodrop import refresh_batch_norm
 from arc.methods.method import Method, State, require
-from arc.methods.run import Run, get_lr, set_lr
+from arc.methods.run import Closure, Run, get_lr, set_lr
 
 
 def is_adaptive(optimizer: torch.optim.Optimizer) -> bool:
@@ -51,6 +51,61 @@ def d_adaptation(run: Run) -> None:
         run.optimizer = dadaptation.DAdaptSGD(run.model.parameters(), lr=1.0, momentum=momentum)
 
 
+def schedule_free_plus(run: Run) -> Method:
+    """Replace the run's optimizer by ScheduleFree+, with its decay of 0."""
+    from proxy_eval.schedule_free_plus import ScheduleFreePlus
+
+    run.optimizer = ScheduleFreePlus(run.model.parameters())
+    return AveragedByLoss()
+
+
+def nadamw(run: Run, constants: NadamWConstants) -> None:
+    """Replace the run's optimizer by NadamW at one of the calibrated sets of constants."""
+    from proxy_eval.nadamw import NadamW
+
+    run.optimizer = NadamW(
+        run.model.parameters(), lr=constants.lr, betas=constants.betas, weight_decay=constants.weight_decay
+    )
+
+
+def muon(run: Run) -> None:
+    """Replace the run's optimizer by Muon and AdamW, at the same LR."""
+    from proxy_eval.muon import MuonAdamW
+
+    run.optimizer = MuonAdamW(run.model, get_lr(run.optimizer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NadamWConstants:
+    """One NadamW for everything, with linear warm-up and a cosine to 0.
+
+    Attributes:
+        lr, betas, weight_decay: as for :class:`proxy_eval.nadamw.NadamW`.
+        warm_up: part of the run that warms up.
+    """
+
+    lr: float
+    betas: tuple[float, float]
+    weight_decay: float
+    warm_up: float
+
+
+SELF_TUNING = NadamWConstants(
+    lr=0.00190834618600756,
+    betas=(1 - 0.09090652249, 0.998898321921855),
+    weight_decay=0.08121616522670176,
+    warm_up=0.1,
+)
+"""AlgoPerf's public self-tuning submission ``nadamw``."""
+BASELINE = NadamWConstants(
+    lr=0.0017486387539278373,
+    betas=(1 - 0.06733926164, 0.9955159689799007),
+    weight_decay=0.08121616522670176,
+    warm_up=0.02,
+)
+"""AlgoPerf's baseline v0.5; its dropout of 0.1 is left out, since the model is the task's."""
+
+
 @dataclass(kw_only=True)
 class Averaged(Method):
     """Trains with an optimizer that measures on other weights than it trains (Schedule-Free).
@@ -71,6 +126,25 @@ class Averaged(Method):
     def epoch_end(self, run: Run) -> None:
         """The statistics were gathered with the weights that train."""
         refresh_batch_norm(run)
+
+
+@dataclass(kw_only=True)
+class AveragedByLoss(Averaged):
+    """The same for an optimizer whose step needs the batch's loss (ScheduleFree+)."""
+
+    def advance(self, run: Run, steps: int) -> list[float]:
+        """Train on the one kind of weights, leave the other behind."""
+        optimizer: Any = run.optimizer
+
+        def step(closure: Closure) -> float:
+            loss = closure.backward()
+            optimizer.step(loss=loss)
+            return loss
+
+        optimizer.train()
+        losses = run.train(steps, step)
+        optimizer.eval()
+        return losses
 
 
 @dataclass(kw_only=True)

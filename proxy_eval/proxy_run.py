@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from arc.controller import Controller
-from arc.methods.controlled import Controlled
-from arc.network import weights
 from data_gen import store
 from data_gen.generate import load
+from proxy_eval.comparison_run import decisions
+from proxy_eval.controllers import Arc
 from proxy_eval.watched import WatchedRun, follow
 from tasks import registry
 from tasks.base import Source
@@ -33,7 +32,9 @@ PROXY_RUN = pa.schema(
         pa.field("optimizer", pa.string()),
         pa.field("lr0", pa.float64()),
         pa.field("repeat", pa.int32()),
-        pa.field("score", pa.float64()),  # the run's best metric, higher is better
+        pa.field("score", pa.float64()),  # the run's best metric on validation data, higher is better
+        pa.field("last", pa.float64()),  # after the last epoch; NaN: the run was lost
+        pa.field("untrained", pa.float64()),  # before the first step
         pa.field("lr", _VALUES),  # per epoch, as the losses and the metric
         pa.field("train_loss", _VALUES),
         pa.field("val_loss", _VALUES),
@@ -43,9 +44,17 @@ PROXY_RUN = pa.schema(
 )
 
 
+ARC = {"shipped": Arc(anneal=True, rollback=True), "paper": Arc(policy="paper")}
+
+
 @dataclass(frozen=True)
 class ProxyUnit:
-    """One proxy run of one candidate."""
+    """One proxy run of one candidate.
+
+    Attributes:
+        policy: ``shipped`` (the default policy, annealed, with rollback) or ``paper``.
+        rules: hash of the controller's code, so that other rules make other runs.
+    """
 
     candidate: str
     digest: str
@@ -58,6 +67,8 @@ class ProxyUnit:
     repeat: int
     epochs: int
     period: int
+    policy: str
+    rules: str
     seed: int
     device: str
     runs: str
@@ -91,12 +102,10 @@ class ProxyUnit:
         # paired: a repeat has the same weights and data order whatever the candidate and the LR
         seed = derive(self.seed, registry.short_name(self.task), self.repeat, "proxy")
         run = WatchedRun(task, data, optimizer=self.optimizer, lr=self.lr0, seed=seed, device=self.device)
-        network = weights.load(self.candidate)
-        method = Controlled(
-            controller=lambda run, _: Controller(
-                run.optimizer, network=network, policy="paper", period=self.period
-            )
+        method = ARC[self.policy](
+            run, self.epochs * run.steps_per_epoch, controller=self.candidate, period=self.period
         )
+        untrained = run.evaluate("val").metric
         settings = {
             "candidate": Path(self.candidate).name,
             "task": registry.short_name(self.task),
@@ -112,8 +121,11 @@ class ProxyUnit:
                 log(epoch.number, epoch._asdict())
                 tick()
         metrics = np.array([epoch.val_metric for epoch in trace])
-        signed = metrics if task.higher_is_better else -metrics
-        actions = {decision.epoch: decision.action.label for decision in method.decisions}
+        sign = 1.0 if task.higher_is_better else -1.0
+        signed = sign * metrics
+        whole = len(trace) > 0 and trace[-1].number == self.epochs
+        actions = {decision.epoch: decision.action.label for decision in decisions(method)}
+        last = float(signed[-1]) if whole and math.isfinite(signed[-1]) else math.nan
         finite = signed[np.isfinite(signed)]
         row = {
             "run_id": self.run_id,
@@ -124,6 +136,8 @@ class ProxyUnit:
             "lr0": self.lr0,
             "repeat": self.repeat,
             "score": float(finite.max()) if finite.size else math.nan,
+            "last": last,
+            "untrained": math.nan if untrained is None else sign * untrained,
             **{k: [getattr(epoch, k) for epoch in trace] for k in ("lr", "train_loss", "val_loss")},
             "metric": metrics.tolist(),
             "actions": [actions.get(epoch.number) for epoch in trace],

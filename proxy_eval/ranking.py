@@ -7,18 +7,20 @@ from typing import Any
 import pandas as pd
 
 
-def ranking(runs: pd.DataFrame) -> pd.DataFrame:
-    """Candidates by the mean of their runs' best metrics, best first.
+def ranking(runs: pd.DataFrame, *, within_tasks: bool = True) -> pd.DataFrame:
+    """Candidates by the mean of their runs' scores, best first.
 
     Args:
         runs: rows of :data:`PROXY_RUN`. A run without any finite metric counts as the worst score of
-            its task; with several tasks, scores are ranked within each (0 worst, 1 best) first.
+            its task.
+        within_tasks: with several tasks, rank the scores within each (0 worst, 1 best) first; not needed
+            where they are comparable.
 
     Returns:
         Indexed by candidate: ``mean``, ``std``, ``worst``.
     """
     scores = runs["score"].fillna(runs.groupby("task")["score"].transform("min")).fillna(0.0)
-    if runs["task"].nunique() > 1:
+    if within_tasks and runs["task"].nunique() > 1:
         scores = scores.groupby(runs["task"]).rank(pct=True)
     grouped = scores.groupby(runs["candidate"])
     table = pd.DataFrame({"mean": grouped.mean(), "std": grouped.std(ddof=0), "worst": grouped.min()})
@@ -26,19 +28,24 @@ def ranking(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranking_table(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """The ranking with the mean at each initial LR, aligned."""
-    by_lr0 = runs.pivot_table(index="candidate", columns="lr0", values="score", aggfunc="mean")
-    header = "".join(f"{f'lr0 {lr0:g}':>12}" for lr0 in by_lr0.columns)
+    """The ranking with the mean at each initial LR, or of each task where there are several; aligned."""
+    if runs["task"].nunique() > 1:
+        of = runs.pivot_table(index="candidate", columns="task", values="score", aggfunc="mean")
+        header = "".join(f"{str(task).removeprefix('dev_')[:11]:>12}" for task in of.columns)
+    else:
+        of = runs.pivot_table(index="candidate", columns="lr0", values="score", aggfunc="mean")
+        header = "".join(f"{f'lr0 {lr0:g}':>12}" for lr0 in of.columns)
     lines = [f"{'candidate':>9}{'mean':>9}{'std':>9}{'worst':>9}{header}"]
     for name, row in ranked.iterrows():
-        cells = "".join(f"{value:>12.4f}" for value in by_lr0.loc[str(name)])
+        cells = "".join(f"{value:>12.4f}" for value in of.loc[str(name)])
         lines.append(f"{name:>9}{row['mean']:>9.4f}{row['std']:>9.4f}{row['worst']:>9.4f}{cells}")
     return "\n".join(lines)
 
 
-def card(made: dict[str, Any], proxy: dict[str, Any], ranked: pd.DataFrame) -> str:
+def card(made: dict[str, Any], proxy: dict[str, Any], ranked: pd.DataFrame, winner: str) -> str:
     """The model card of the exported controller."""
-    best = ranked.iloc[0]
+    mine = ranked.loc[str(winner)]
+    measure = "mean best metric" if proxy["rule"] == "mean" else "mean score at the end (0: untrained)"
     metrics = made["metrics"]
     held_out = ", ".join(
         f"{name.replace('_', ' ')} {metrics[name]:.3f}"
@@ -76,8 +83,9 @@ controller = arc.Controller.from_pretrained("this/directory", optimizer)
 
 - held-out runs: {held_out}
 - proxy: {", ".join(proxy["tasks"])} at scale {proxy["scale"]}, {proxy["optimizer"]}, initial LRs {lr0s},
-  {proxy["repeats"]} runs each, {proxy["epochs"]} epochs: mean best metric {best["mean"]:.4f},
-  standard deviation {best["std"]:.4f}, worst run {best["worst"]:.4f}
+  {proxy["repeats"]} runs each, {proxy["epochs"]} epochs, {proxy["policy"]} policy:
+  {measure} {mine["mean"]:.4f},
+  standard deviation {mine["std"]:.4f}, worst run {mine["worst"]:.4f}; chosen because: {proxy["choice"]}
 
 ## Limits
 

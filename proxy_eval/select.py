@@ -1,5 +1,8 @@
 """The stage: proxy runs of every candidate, their ranking, the export of the winner.
 
+By default several tasks decide, by what is left at the end of a run, and candidates that nothing tells apart
+are level. ``experiment=paper_proxy`` is the paper's own selection: one task, the best metric, the best mean.
+
 Source: ARC (Dong et al., 2021), section 3.5 and appendix A.2.
 """
 
@@ -12,18 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from arc.network import weights
 from data_gen import store
 from data_gen.generate import load
-from proxy_eval.proxy_run import PROXY_RUN, ProxyUnit
+from proxy_eval import suite
+from proxy_eval.controllers import code_digest
+from proxy_eval.level import choose, last_scores
+from proxy_eval.proxy_run import ARC, PROXY_RUN, ProxyUnit
 from proxy_eval.ranking import card, ranking, ranking_table
 from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
 from tasks.work import board, workers
 from training.distill import candidates
+
+RULES = ("level", "mean")
+SUITES = ("zoo_suite", "dev_suite")
+"""Where a task's optimizer and best LR are looked up; the suites of the comparison are not for choosing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +45,11 @@ class SelectConfig:
     out: str
     runs: str
     task: Any
-    optimizer: str
-    lr0: list[float]
+    optimizer: str | None
+    lr0: list[float] | None
+    decades: list[float]
+    policy: str
+    rule: str
     repeats: int
     epochs: int
     period: int
@@ -51,9 +65,15 @@ class SelectConfig:
         for name in ("repeats", "epochs", "period"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
-        if not self.lr0 or not all(0 < lr < math.inf for lr in self.lr0):
-            raise InputError(f"got lr0={list(self.lr0)}, need a list of positive numbers")
-        optimizers.get(self.optimizer)
+        if self.lr0 is not None and not (self.lr0 and all(0 < lr < math.inf for lr in self.lr0)):
+            raise InputError(f"got lr0={list(self.lr0)}, need a list of positive numbers, or null")
+        if self.lr0 is None and not self.decades:
+            raise InputError("got lr0=null and decades=[], need one of them")
+        for name, known in (("policy", tuple(ARC)), ("rule", RULES)):
+            if getattr(self, name) not in known:
+                raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
+        if self.optimizer is not None:
+            optimizers.get(self.optimizer)
 
 
 def select(config: SelectConfig) -> int:
@@ -73,23 +93,60 @@ def select(config: SelectConfig) -> int:
     table = pa.concat_tables(store.read(unit.path, PROXY_RUN) for unit in asked)
     # the same weights may lie in two candidates' directories: the unit knows whose run it is
     runs = table.to_pandas().assign(candidate=[Path(unit.candidate).name for unit in asked])
-    ranked = ranking(runs)
+    if config.rule == "level":
+        runs["score"] = last_scores(runs)
+    ranked = ranking(runs, within_tasks=config.rule == "mean")
     print(ranking_table(ranked, runs))
-    winner = Path(config.candidates) / str(ranked.index[0])
+    name, said = str(ranked.index[0]), "the best mean"
+    if config.rule == "level":
+        choice = choose(runs, [str(one) for one in ranked.index], _regrets(config, ranked), seed=config.seed)
+        name, said = choice.name, str(choice)
+        print(said)
+    winner = Path(config.candidates) / name
     made = weights.read_config(winner)["config"]
     proxy = {
         "tasks": sorted(set(runs["task"])),
-        "lr0": list(config.lr0),
+        "lr0": sorted({float(lr0) for lr0 in runs["lr0"]}),
         "repeats": config.repeats,
         "epochs": config.epochs,
         "period": config.period,
-        "optimizer": config.optimizer,
+        "optimizer": ", ".join(sorted(set(runs["optimizer"]))),
+        "policy": config.policy,
+        "rule": config.rule,
+        "choice": said,
         "scale": config.scale,
         "scores": {str(name): float(score) for name, score in ranked["mean"].items()},
     }
-    weights.save(weights.load(winner), config.out, made | {"proxy": proxy}, card(made, proxy, ranked))
+    weights.save(weights.load(winner), config.out, made | {"proxy": proxy}, card(made, proxy, ranked, name))
     print(f"candidate {winner.name} exported to {config.out}", file=sys.stderr)
     return 0
+
+
+def _regrets(config: SelectConfig, ranked: pd.DataFrame) -> dict[str, float]:
+    """Each candidate's regret on held-out samples, from its own file."""
+    made = {str(name): weights.read_config(Path(config.candidates) / str(name)) for name in ranked.index}
+    return {name: float(found["config"]["metrics"]["regret"]) for name, found in made.items()}
+
+
+def _where(config: SelectConfig, name: str) -> tuple[str, list[float]]:
+    """A task's optimizer and LR0s: those of the command, else around the best LR in the suite that it is in.
+
+    A task in no suite takes Adam, around the middle of its own range of LRs.
+    """
+    known = {entry.name: entry for file in SUITES for entry in suite.read(file)}
+    entry = known.get(name)
+    optimizer = config.optimizer or (entry.optimizer if entry else "adam")
+    if config.lr0 is not None:
+        return optimizer, [float(lr0) for lr0 in config.lr0]
+    if entry is None or entry.optimizer != optimizer:
+        ranges = registry.get(name, config.scale).lr_range
+        if optimizer not in ranges:
+            raise InputError(
+                f"{name} has no range of LRs for {optimizer}, only for {', '.join(ranges)}: give lr0="
+            )
+        middle = math.sqrt(math.prod(ranges[optimizer]))
+        entry = suite.Entry(name=name, optimizer=optimizer, best_lr=middle, epochs=config.epochs)
+    return optimizer, entry.grid(list(config.decades))
 
 
 def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
@@ -97,6 +154,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
     found = candidates(config.candidates)
     names = registry.resolve(config.task)
     sources = {name: source_of(config.data, config.data_dir, name) for name in names}
+    where = {name: _where(config, name) for name in names}
     prints = {n: load(n, config.scale, sources[n], device)[1].fingerprint() for n in names}
     return [
         ProxyUnit(
@@ -106,11 +164,13 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
             scale=config.scale,
             source=sources[name],
             fingerprint=prints[name],
-            optimizer=config.optimizer,
+            optimizer=where[name][0],
             lr0=lr0,
             repeat=repeat,
             epochs=config.epochs,
             period=config.period,
+            policy=config.policy,
+            rules=code_digest(),
             seed=config.seed,
             device=device,
             runs=config.runs,
@@ -119,5 +179,5 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
         for repeat in range(config.repeats)
         for candidate in found
         for name in names
-        for lr0 in config.lr0
+        for lr0 in where[name][1]
     ]

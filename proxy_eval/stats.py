@@ -1,16 +1,18 @@
-"""Statistics of the comparison: interquartile mean, bootstrap intervals, improvement, Holm, profiles.
+"""Statistics of the comparison: interquartile mean, P(better), regret, bootstrap intervals, profiles.
 
 Score arrays are (runs, tasks, LR0s): a run is a seed, paired over methods, tasks and LR0s share nothing.
-NaN is a run that is not there yet. Functions that reduce take leading axes along.
+NaN is a run that is not there yet. Functions that reduce take leading axes along. Seeds within a task are
+no independent draws of tasks, so there are no tests over pooled runs: intervals redraw the tasks, too.
 
 Source: Agarwal et al. (2021), Deep RL at the edge of the statistical precipice, for the interquartile
-mean and the stratified bootstrap; Holm (1979); Dolan and Moré (2002) for performance profiles.
+mean and the stratified bootstrap; Dolan and Moré (2002) for performance profiles.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 2000
+Redraw = Literal["tasks and seeds", "seeds"]
 
 
 def iqm(scores: npt.ArrayLike) -> Array:
@@ -53,60 +56,94 @@ def improvement(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
     return mean(mean(wins, (-3, -1)), (-1,))
 
 
+def regret(scores: npt.ArrayLike) -> Array:
+    """1 - the mean score: over LR0s and runs within a task, then over the tasks, which weigh the same.
+
+    Example:
+        >>> float(regret([[[1.0, 0.5]]]))
+        0.25
+    """
+    return 1.0 - mean(mean(np.asarray(scores, dtype=float), (-3, -1)), (-1,))
+
+
+class Estimate(NamedTuple):
+    """A statistic with its two bootstrap intervals; NaN where nothing can be redrawn.
+
+    Attributes:
+        value: the statistic of the scores as they are.
+        low, high: with tasks and seeds redrawn: how it would be on other tasks of the same kind.
+        seeds_low, seeds_high: with seeds redrawn only: how it would be on the same tasks, run again.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds_low: float
+    seeds_high: float
+
+
+def estimate(
+    statistic: Callable[..., Array],
+    *scores: Array,
+    seed: int,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+) -> Estimate:
+    """A statistic and both intervals of :func:`interval`; the arguments are those.
+
+    Example:
+        >>> ours = np.array([[[0.9], [0.7], [0.8]], [[0.8], [0.9], [0.7]]])
+        >>> estimate(improvement, ours, ours - 0.1, seed=0)
+        Estimate(value=1.0, low=1.0, high=1.0, seeds_low=1.0, seeds_high=1.0)
+    """
+    both = interval(statistic, *scores, seed=seed, resamples=resamples, level=level)
+    seeds = interval(statistic, *scores, seed=seed, resamples=resamples, level=level, redraw="seeds")
+    return Estimate(float(statistic(*scores)), *both, *seeds)
+
+
 def interval(
     statistic: Callable[..., Array],
     *scores: Array,
     seed: int,
     resamples: int = RESAMPLES,
     level: float = 0.95,
+    redraw: Redraw = "tasks and seeds",
 ) -> tuple[float, float]:
-    """A percentile bootstrap interval, stratified by task: runs are redrawn within each task.
+    """A percentile bootstrap interval; NaN with one run, or with one task where tasks are redrawn.
 
     Args:
         statistic: reduces the last three axes of its arguments.
         scores: arrays (runs, tasks, LR0s) with the same runs and tasks, redrawn alike (paired).
         seed: decides the resamples.
         resamples: how many.
-        level: of the interval.
+        level: of the interval, nominal. Nine tasks, five runs, task effects of .5, 1 and 2 seed deviations:
+            what is called 95 % holds the mean over all such tasks in 94, 92 and 89 % of 300 simulations
+            (P(better): 96, 90, 90), with seeds redrawn only in 74, 54 and 28 % (79, 64, 43);
+            ``tests/proxy_eval/test_coverage.py``.
+        redraw: ``tasks and seeds`` draws tasks with replacement, then runs within each drawn task (two
+            stages); ``seeds`` draws runs within each task.
 
     A drawn run comes with all its LR0s, since they share initial weights and order of the data.
+
+    Raises:
+        ValueError: another ``redraw``.
+
+    Source: Davison and Hinkley (1997), section 3.8, for the two stages.
     """
+    if redraw not in get_args(Redraw):
+        raise ValueError(f"got redraw={redraw!r}, need one of {get_args(Redraw)}")
     runs, tasks = scores[0].shape[:2]
-    if runs < 2:  # one run says nothing of how runs scatter
+    whole = redraw == "tasks and seeds"
+    if runs < 2 or (whole and tasks < 2):  # one says nothing of how they scatter
         return math.nan, math.nan
-    drawn = np.random.default_rng(seed).integers(runs, size=(resamples, runs, tasks))
-    found = statistic(*(array[drawn, np.arange(tasks)] for array in scores))
+    generator = np.random.default_rng(seed)
+    of_tasks = generator.integers(tasks, size=(resamples, 1, tasks)) if whole else np.arange(tasks)
+    drawn = generator.integers(runs, size=(resamples, runs, tasks))
+    found = statistic(*(array[drawn, of_tasks] for array in scores))
     if not np.isfinite(found).any():
         return math.nan, math.nan
     low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def signed_rank(first: Array, second: Array) -> float:
-    """The p-value of Wilcoxon's signed-rank test on the mean difference of every run and task."""
-    from scipy.stats import wilcoxon
-
-    x, y = np.broadcast_arrays(first, second)
-    differences = mean(x - y, (-1,)).ravel()
-    differences = differences[np.isfinite(differences)]
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences, zero_method="zsplit", method="approx").pvalue)
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down correction; multiplied p-values, at most 1, in the order given.
-
-    Example:
-        >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
-        {'a': 0.03, 'b': 0.06, 'c': 0.06}
-    """
-    corrected: dict[str, float] = {}
-    highest = 0.0
-    for i, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - i) * p_values[name]))
-        corrected[name] = highest
-    return {name: corrected[name] for name in p_values}
 
 
 def expected_best(scores: npt.ArrayLike, chosen_by: npt.ArrayLike, trials: int) -> float:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+TASKS_AND_SEEDS = "95 %, tasks and seeds redrawn"
+SEEDS_ONLY = "95 %, seeds only"
+"""Headings of the two intervals; the first is the one that a claim may rest on."""
+
 
 def number(value: float) -> str:
     """A score or a regret."""
@@ -29,11 +33,6 @@ def percent(value: float) -> str:
 def trials(value: float) -> str:
     """A number of trials as :func:`proxy_eval.stats.trials_to_equal` counts them."""
     return "-" if math.isnan(value) else "over 64" if math.isinf(value) else f"{value:.0f}"
-
-
-def p_value(value: float) -> str:
-    """A p-value."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def lr0(value: float) -> str:

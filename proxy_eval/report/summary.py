@@ -18,7 +18,7 @@ class Line:
     Attributes:
         label, title: as asked for, and for readers.
         needs_lr0: whether it was run at several LR0s.
-        iqm, low, high: interquartile mean of the checkpoint's scores and its 95 % interval.
+        iqm: interquartile mean of the checkpoint's scores, with its 95 % intervals.
         last: interquartile mean after the last step.
         within: interquartile mean of the checkpoint at equal total cost.
         regret: 1 - mean score.
@@ -36,9 +36,7 @@ class Line:
     label: str
     title: str
     needs_lr0: bool
-    iqm: float
-    low: float
-    high: float
+    iqm: stats.Estimate
     last: float
     within: float
     regret: float
@@ -72,7 +70,7 @@ def lines(
     """
     rows = rows.assign(cpu_ratio=_cpu_ratio(rows))
     found = [_line(rows, asked, label, decades, seed, resamples) for label in rows["label"].unique()]
-    return sorted(found, key=lambda line: -np.nan_to_num(line.iqm, nan=-1.0))
+    return sorted(found, key=lambda line: -np.nan_to_num(line.iqm.value, nan=-1.0))
 
 
 def _line(
@@ -82,7 +80,6 @@ def _line(
     inner = mine[mine["decade"].isna() | mine["decade"].isin(decades)]
     outer = mine[mine["decade"].notna() & ~mine["decade"].isin(decades)]
     best = scores.array(rows, label, "best", decades=decades)
-    low, high = stats.interval(stats.iqm, best, seed=seed, resamples=resamples)
     by_lr0 = stats.mean(best, (0,))  # (tasks, LR0s)
     defaults = scores.default_decade(rows)
     at_default = mine[mine["decade"].isna() | (mine["decade"] == mine["task"].map(defaults))]
@@ -91,9 +88,7 @@ def _line(
         label=label,
         title=title(label),
         needs_lr0=bool(mine["lr0"].notna().any()),
-        iqm=float(stats.iqm(best)),
-        low=low,
-        high=high,
+        iqm=stats.estimate(stats.iqm, best, seed=seed, resamples=resamples),
         last=float(stats.iqm(scores.array(rows, label, "last", decades=decades))),
         within=float(stats.iqm(scores.array(rows, label, "best_within", decades=decades))),
         regret=1 - float(stats.mean(stats.mean(by_lr0, (1,)), (0,))),

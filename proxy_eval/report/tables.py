@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from proxy_eval import scores
-from proxy_eval.report.cells import cell, listed, lr0, number, percent, ratio, span, trials
+from proxy_eval.report.cells import (
+    SEEDS_ONLY,
+    TASKS_AND_SEEDS,
+    cell,
+    listed,
+    lr0,
+    number,
+    percent,
+    ratio,
+    span,
+    trials,
+)
 from proxy_eval.report.page import Block, Items, Table, Text
 from proxy_eval.report.summary import Line, title
 from proxy_eval.scores import Reference
@@ -19,7 +30,8 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
     header = [
         "method",
         "score (IQM)",
-        "95 % interval",
+        TASKS_AND_SEEDS,
+        SEEDS_ONLY,
         "after the last step",
         "at equal total cost",
         "mean regret",
@@ -35,8 +47,9 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
     rows = [
         [
             line.title + ("" if line.there >= line.asked else f" ({line.there} of {line.asked} runs)"),
-            number(line.iqm),
-            span(line.low, line.high),
+            number(line.iqm.value),
+            span(line.iqm.low, line.iqm.high),
+            span(line.iqm.seeds_low, line.iqm.seeds_high),
             number(line.last),
             number(line.within),
             number(line.regret),
@@ -58,15 +71,16 @@ def main(lines: Sequence[Line], arc: str) -> list[Block]:
 def _main_sentences(lines: Sequence[Line], arc: str) -> list[str]:
     ours = next((line for line in lines if line.label == arc), None)
     top = lines[0]
-    said = [f"Best over the grid: {top.title}, {number(top.iqm)}."]
+    said = [f"Best over the grid: {top.title}, {number(top.iqm.value)}."]
     if ours is None:
         return [*said, f"No runs of `{arc}` are there."]
     lines = _better_rows(lines)
     place = [line.label for line in lines].index(arc) + 1
     said.append(
-        f"{ours.title} is number {place} of {len(lines)} with {number(ours.iqm)} (95 % interval: "
-        f"{span(ours.low, ours.high)}), {number(ours.within)} at equal total cost and {number(ours.last)} "
-        "after the last step."
+        f"{ours.title} is number {place} of {len(lines)} with {number(ours.iqm.value)} (95 % interval, "
+        f"tasks and seeds redrawn: {span(ours.iqm.low, ours.iqm.high)}; seeds only: "
+        f"{span(ours.iqm.seeds_low, ours.iqm.seeds_high)}), {number(ours.within)} at equal total cost and "
+        f"{number(ours.last)} after the last step."
     )
     worse = [
         (name, [line for line in lines if getattr(line, key) < getattr(ours, key)])
@@ -86,7 +100,7 @@ def _main_sentences(lines: Sequence[Line], arc: str) -> list[str]:
             said.append(f"Lower in {name} among the methods with an LR0: {names}.")
         else:
             said.append(f"No method with an LR0 has a lower {name}.")
-    searched = [line for line in lines if not line.needs_lr0 and line.iqm > ours.iqm]
+    searched = [line for line in lines if not line.needs_lr0 and line.iqm.value > ours.iqm.value]
     if searched:
         said.append(f"Ahead of it without any LR0: {listed([line.title for line in searched])}.")
     said.append(f"To be worth as much, cosine needs {trials(ours.trials)} random LR0 trials.")

@@ -11,12 +11,16 @@ from tasks.nets.boxes import iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
+MOST = 100
+"""Boxes that count per image and class (COCO's maxDets)."""
 
 
 def mean_average_precision(
     boxes: Tensor, scores: Tensor, labels: Tensor, true_boxes: Tensor, true_labels: Tensor
 ) -> float:
-    """AP averaged over overlaps of 0.5 to 0.95 and over the classes that occur; at most 100 boxes an image.
+    """AP averaged over overlaps of 0.5 to 0.95 and over the classes that occur.
+
+    Of each class an image's 100 boxes of the highest scores count, as in COCO's own evaluation.
 
     Args:
         boxes: (images, count, 4).
@@ -30,9 +34,7 @@ def mean_average_precision(
 
     Source: Lin et al., 2014; https://cocodataset.org/#detection-eval (without crowds and sizes).
     """
-    kept = scores.topk(min(100, scores.shape[1]), dim=1).indices
-    scores, labels = scores.gather(1, kept), labels.gather(1, kept)
-    overlaps = iou(boxes.gather(1, kept[..., None].expand(-1, -1, 4)), true_boxes)
+    overlaps = iou(boxes, true_boxes)
     classes = true_labels[true_labels >= 0].unique().tolist()
     precisions = [_average_precision(overlaps, scores, labels == c, true_labels == c) for c in classes]
     return float(np.mean(precisions)) if precisions else 0.0
@@ -46,7 +48,7 @@ def _average_precision(overlaps: Tensor, scores: Tensor, is_class: Tensor, is_tr
     ranks = [np.zeros(0)]
     for image in torch.nonzero(found.any(1)).flatten().tolist():
         rows = torch.nonzero(found[image]).flatten()
-        rows = rows[scores[image, rows].argsort(descending=True, stable=True)]
+        rows = rows[scores[image, rows].argsort(descending=True, stable=True)][:MOST]
         hits.append(_hits(overlaps[image, rows][:, is_true[image]].double().cpu().numpy()))
         ranks.append(scores[image, rows].cpu().numpy())
     order = np.argsort(-np.concatenate(ranks), kind="stable")

@@ -193,6 +193,10 @@ def test_the_rules_of_the_controller_decide_its_runs_and_words_do_not(
     assert code() == controllers.code_digest()
     (package / "actions.py").write_text(actions.replace("1.618", "1.7"))
     assert code() != controllers.code_digest()
+    (package / "actions.py").write_text(actions)
+    with (package / "policy/default.py").open("a") as rules:  # of a package inside
+        rules.write("\nANOTHER_RULE = 1\n")
+    assert code() != controllers.code_digest()
 
 
 def save_answering(action: Action, place: Path) -> None:

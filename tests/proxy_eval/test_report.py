@@ -53,6 +53,11 @@ def small(arc: float = 0.7) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
+def on_two_tasks(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same runs once more, on another task."""
+    return pd.concat([rows, rows.assign(task="u")], ignore_index=True)
+
+
 def scored(rows: pd.DataFrame) -> pd.DataFrame:
     return scores.scored(rows, scores.references(rows))
 
@@ -119,7 +124,9 @@ def test_a_line_by_hand() -> None:
     found = lines(small())
     arc, cosine = found["arc"], found["cosine"]
     five_sixths = pytest.approx(5 / 6)
-    assert arc.iqm == arc.low == arc.high == arc.last == arc.within == five_sixths
+    assert arc.iqm.value == arc.last == arc.within == five_sixths
+    assert arc.iqm.seeds_low == arc.iqm.seeds_high == five_sixths
+    assert math.isnan(arc.iqm.low)  # with one task none can be redrawn
     assert arc.regret == arc.worst == arc.stress == arc.default == pytest.approx(1 / 6)
     assert arc.sensitivity == pytest.approx(0) and arc.cost == 1.0 and arc.diverged == 0
     assert math.isnan(arc.cpu)  # there is no constant LR to compare with
@@ -145,13 +152,22 @@ def test_sentences_say_what_the_table_says_and_what_arc_loses() -> None:
 
 
 def test_paired_probabilities() -> None:
+    rows = scored(on_two_tasks(small()))
+    table, said = paired.against(rows, "arc", [-0.5, 0.0, 0.5], seed=0, resamples=50)
+    assert isinstance(table, Table) and isinstance(said, Text)
+    assert [line[:4] for line in table.rows] == [
+        ["Prodigy", "1.00", "1.00 to 1.00", "1.00 to 1.00"],
+        ["cosine", "0.67", "0.67 to 0.67", "0.67 to 0.67"],  # at two of three LR0s
+    ]
+    assert "tasks and seeds redrawn: 2 of 2; it loses to 0, 0 are undecided." in said.text
+
+
+def test_what_one_task_shows_is_called_seeds_only() -> None:
     table, said = paired.against(scored(small()), "arc", [-0.5, 0.0, 0.5], seed=0, resamples=50)
     assert isinstance(table, Table) and isinstance(said, Text)
-    assert [line[:3] for line in table.rows] == [
-        ["Prodigy", "1.00", "1.00 to 1.00"],
-        ["cosine", "0.67", "0.67 to 0.67"],  # at two of three LR0s
-    ]
-    assert said.text.startswith("ARC beats 2 of 2 methods with an interval above one half, loses to 0; 0 are")
+    assert [line[2:4] for line in table.rows] == [["-", "1.00 to 1.00"], ["-", "0.67 to 0.67"]]
+    assert "tasks and seeds redrawn: 0 of 2; it loses to 0, 2 are undecided." in said.text
+    assert said.text.endswith("says nothing of other tasks: 2 of 2; it loses to 0, 0 are undecided.")
 
 
 def test_horizons_share_their_cells() -> None:

@@ -57,31 +57,51 @@ def test_interval_is_seeded_holds_the_value_and_shrinks_with_runs() -> None:
     assert wide[1] - wide[0] > high - low
 
 
-def test_interval_is_stratified_and_keeps_pairs() -> None:
+def test_seeds_alone_are_redrawn_within_tasks_and_pairs_are_kept() -> None:
     # tasks that differ by far: redrawn across tasks, their mean would scatter
     level = np.array([[[0.0], [100.0]], [[0.0], [100.0]]])
-    assert stats.interval(stats.iqm, level, seed=0) == (50.0, 50.0)
+    assert stats.interval(stats.iqm, level, seed=0, redraw="seeds") == (50.0, 50.0)
     # always a bit better: only if the same run is drawn on both sides
     worse = np.random.default_rng(0).normal(size=(6, 2, 1))
-    assert stats.interval(stats.improvement, worse + 0.01, worse, seed=0) == (1.0, 1.0)
+    assert stats.estimate(stats.improvement, worse + 0.01, worse, seed=0) == (1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 def test_one_run_has_no_interval() -> None:
     assert all(map(math.isnan, stats.interval(stats.iqm, np.ones((1, 3, 2)), seed=0)))
 
 
-def test_signed_rank() -> None:
-    assert stats.signed_rank(column(1, 2, 3), column(1, 2, 3)) == 1.0
-    noise = np.random.default_rng(0).normal(size=(12, 2, 1))
-    assert stats.signed_rank(noise + 3, noise) < 0.001
-    assert stats.signed_rank(noise, -noise) > 0.05
+def test_one_task_has_no_interval_with_tasks_redrawn() -> None:
+    one = np.array([[[1.0]], [[2.0]]])
+    found = stats.estimate(stats.iqm, one, seed=0)
+    assert found.value == 1.5 and math.isnan(found.low) and math.isnan(found.high)
+    assert (found.seeds_low, found.seeds_high) == (1.0, 2.0)
 
 
-def test_holm_by_hand() -> None:
-    corrected = stats.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
-    assert corrected == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
-    assert stats.holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
-    assert stats.holm({}) == {}
+def test_tasks_redrawn_by_hand() -> None:
+    # two tasks without noise: both, twice the lower and twice the upper one are drawn in 1/2, 1/4, 1/4
+    two = np.array([[[0.0], [1.0]], [[0.0], [1.0]]])
+    for level, expected in ((0.9, (0.0, 1.0)), (0.4, (0.5, 0.5))):
+        assert stats.interval(stats.iqm, two, seed=0, level=level) == expected
+
+
+def test_the_two_stages_scatter_as_theory_has_it() -> None:
+    # variance of the mean: of the task means / tasks, and of the runs within / (runs x tasks)
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=(5, 9, 1)) + 2 * generator.normal(size=(1, 9, 1))
+    between = scores.mean(0).var() / 9
+    within = scores.var(0).mean() / (5 * 9)
+    low, high = stats.interval(lambda s: stats.mean(s, (-3, -2, -1)), scores, seed=0, resamples=20_000)
+    assert (high - low) / (2 * 1.96) == pytest.approx(math.sqrt(between + within), rel=0.03)
+
+
+def test_another_way_of_redrawing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got redraw='runs', need one of"):
+        stats.interval(stats.iqm, np.ones((2, 2, 1)), seed=0, redraw="runs")  # type: ignore[arg-type]
+
+
+def test_regret_weighs_tasks_alike() -> None:
+    scores = np.array([[[1.0, 0.5], [0.0, math.nan]], [[1.0, 0.5], [math.nan, math.nan]]])
+    assert stats.regret(scores) == pytest.approx(1 - (0.75 + 0.0) / 2)
 
 
 def test_expected_best_is_the_mean_over_all_draws() -> None:

@@ -68,6 +68,14 @@ def test_scores_rank_over_images() -> None:
         assert mean_average_precision(boxes, scores, labels, boxes, true_labels) == pytest.approx(expected)
 
 
+def test_an_images_best_hundred_boxes_count_of_each_class() -> None:
+    far = [50.0, 50, 60, 60]
+    many = [(far, 0.9, 1)] * 150  # of another class: they take no place of the first class
+    assert ap([*many, (SQUARE, 0.1, 0)], [(SQUARE, 0)]) == pytest.approx(1.0)
+    for false, expected in ((99, 1 / 100), (100, 0.0)):  # the right box is number 100, and number 101
+        assert ap([(far, 0.9, 0)] * false + [(SQUARE, 0.1, 0)], [(SQUARE, 0)]) == pytest.approx(expected)
+
+
 def test_suppression_keeps_the_best_of_each_class() -> None:
     boxes = torch.tensor([[SQUARE, [1.0, 0, 10, 10], SQUARE, [50.0, 0, 60, 10]]])
     scores = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
