@@ -17,31 +17,29 @@ from tasks.metrics.accuracy import accuracy
 from tasks.nets.gpt import GPT
 from tasks.nets.pretrained import load_pretrained
 
+PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSource(Task):
     """Tell whose source some words are, beginning with a transformer that tells other packages.
 
-    That net is trained when it is first needed; the head begins at random.
+    That net is trained when it is first needed.
 
     Attributes:
         packages: directories of the standard library, one class each.
-        pretrained_on: those of the first training.
-        pretraining: its epochs; 0 begins at random.
+        pretraining: epochs on ``PRETRAINED_ON``; 0 begins at random.
         words: ids of words (see :func:`tasks.data.source_text.labelled`).
         rows: training rows; validation and test have a quarter as many each.
         length: words of an example.
         span: words of a training row, of which an epoch sees ``length`` at a random place.
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
+        width, layers, heads: of the transformer.
     """
 
     role = "zoo"
     together = True
 
     packages: tuple[str, ...]
-    pretrained_on: tuple[str, ...]
     pretraining: int
     words: int
     rows: int
@@ -59,19 +57,25 @@ class FinetuneSource(Task):
 
     def build(self) -> nn.Module:
         """The transformer with a fresh head."""
-        sizes = {"width": self.width, "layers": self.layers, "heads": self.heads, "positions": self.length}
-        classes = len(self.packages)
-        net = GPT(pooled=True, vocabulary=self.words, outputs=classes, causal=False, **sizes)
+        sizes = {"width": self.width, "layers": self.layers, "heads": self.heads}
+        net = GPT(
+            pooled=True,
+            vocabulary=self.words,
+            positions=self.length,
+            outputs=len(self.packages),
+            causal=False,
+            **sizes,
+        )
         if self.pretraining:
-            numbers = (self.words, *sizes.values(), self.rows, self.span, self.pretraining)
-            key = "-".join(map(str, (*self.pretrained_on, *numbers, torch.__version__)))
+            numbers = (self.words, self.length, *sizes.values(), self.rows, self.span, self.pretraining)
+            key = "-".join(map(str, (*PRETRAINED_ON, *numbers, torch.__version__)))
             fresh, net.head = net.head, nn.Sequential()
             load_pretrained(net, f"pretrained-source-{key}", 1, self._pretrained)
             net.head = fresh
         return net
 
     def _pretrained(self) -> nn.Module:
-        first = replace(self, packages=self.pretrained_on, rows=2 * self.rows, pretraining=0)
+        first = replace(self, packages=PRETRAINED_ON, rows=2 * self.rows, pretraining=0)
         run = TaskRun(first, first.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
         run.train(self.pretraining * run.steps_per_epoch)
         run.model.head = nn.Sequential()
@@ -94,7 +98,6 @@ class FinetuneSource(Task):
     scales: ClassVar = {
         "mini": {
             "packages": ("email", "http", "multiprocessing", "xml"),
-            "pretrained_on": ("asyncio", "importlib", "unittest", "ctypes"),
             "pretraining": 15,
             "words": 400,
             "rows": 640,
@@ -109,7 +112,6 @@ class FinetuneSource(Task):
         },
         "paper": {
             "packages": ("email", "http", "multiprocessing", "xml"),
-            "pretrained_on": ("asyncio", "importlib", "unittest", "ctypes"),
             "pretraining": 20,
             "words": 8192,
             "rows": 4096,

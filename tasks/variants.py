@@ -1,0 +1,113 @@
+"""Wider, deeper and larger versions of the zoo's tasks, as the settings that make them of ``mini``.
+
+A controller that has seen only nets of 10,000 parameters knows little of nets of a million: these have up
+to about a million, and the ``large`` ones more data, too, where it can be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.base import TaskError
+
+Settings = Mapping[str, Any]
+
+NAMES = ("wide", "deep", "large")
+
+_VGG = {"wide": {"width": 48}, "deep": {"stages": [2, 2, 2], "width": 16}}
+_MANY_IMAGES = {"examples": [4000, 400, 400]}
+_DEEP_VGG = {"stages": [2, 2, 2], "width": 40, **_MANY_IMAGES}
+
+VARIANTS: Mapping[str, Mapping[str, Settings]] = {
+    "arithmetic_gpt": {
+        "wide": {"width": 112, "heads": 4},
+        "deep": {"width": 48, "layers": 6},
+        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 2048, "largest": 100},
+    },
+    "cub_multitask": {
+        "wide": {"width": 32},
+        "deep": {"blocks": [2, 2, 2], "width": 12},
+        "large": {"blocks": [2, 2], "width": 32, "scenes": {"train": 1024}},
+    },
+    "cub_unet": {
+        "wide": {"width": 28},
+        "deep": {"depth": 3},
+        "large": {"width": 16, "depth": 3, "scenes": {"train": 768}},
+    },
+    "finetune_source": {
+        "wide": {"width": 112, "heads": 4, "pretraining": 6},
+        "deep": {"width": 48, "layers": 6, "pretraining": 6},
+        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 1600, "pretraining": 2},
+    },
+    "finetune_textures": {
+        "wide": {"widths": [64, 128], "pretraining": 6},
+        "deep": {"widths": [16, 32, 64, 128]},
+        "large": {"widths": [64, 128, 256], "examples": [2000, 240, 600], "pretraining": 2},
+    },
+    "food_densenet": {
+        "wide": {"growth": 32, "stem": 64},
+        "deep": {"blocks": [4, 4, 4], "growth": 12},
+        "large": {"blocks": [4, 4, 4], "growth": 24, "stem": 48, **_MANY_IMAGES},
+    },
+    "food_inception": {
+        "wide": {"width": 0.25},
+        "deep": {"modules": [2, 1, 0], "width": 0.125},
+        "large": {"modules": [1, 1, 0], "width": 0.25, **_MANY_IMAGES},
+    },
+    "imdb_lstm": {
+        "wide": {"hidden": 128, "embedding": 64},
+        "deep": {"hidden": 64, "length": 60},
+        "large": {"hidden": 256, "embedding": 64, "vocabulary": 1000, "rows": 4096},
+    },
+    "letters_vit": {
+        "wide": {"width": 112, "heads": 4},
+        "deep": {"width": 48, "layers": 6},
+        "large": {"width": 128, "heads": 4, "layers": 4, "examples": [3000, 400, 600]},
+    },
+    "montgomery_unet": {
+        "wide": {"width": 28},
+        "deep": {"depth": 3},
+        "large": {"width": 16, "depth": 3, "scenes": {"train": 896}},
+    },
+    "movie_ner": {
+        "wide": {"hidden": 64},
+        "deep": {"hidden": 32, "layers": 6},
+        "large": {"hidden": 128, "layers": 4, "rows": 1024},
+    },
+    "noisy_digits_cnn": {
+        "wide": {"widths": [96, 192]},
+        "deep": {"widths": [32, 64, 128]},
+        "large": {"widths": [64, 128, 256], "examples": [1000, 300, 497]},
+    },
+    "omniglot_siamese": {
+        "wide": {"widths": [48, 96]},
+        "deep": {"widths": [16, 32], "code": 256},
+        "large": {"widths": [64, 128], "code": 128, "pairs": [3000, 512]},
+    },
+    "overfit_conv": {
+        "wide": {"width": 192},
+        "deep": {"width": 64, "layers": 6},
+        "large": {"width": 192, "layers": 5, "rows": 768},
+    },
+    "shakespeare_gru": {
+        "wide": {"hidden": 320, "embedding": 32},
+        "deep": {"hidden": 128, "length": 60},
+        "large": {"hidden": 400, "embedding": 64, "rows": 1200},
+    },
+    "svhn_adversarial": {**_VGG, "large": _DEEP_VGG},
+    "svhn_ecc": {**_VGG, "large": _DEEP_VGG},
+    "svhn_vgg": {**_VGG, "large": _DEEP_VGG},
+}
+"""Settings by task and variant."""
+
+
+def variants(task: str) -> Mapping[str, Settings]:
+    """The settings of a zoo task's versions ``wide``, ``deep`` and ``large``.
+
+    What they name is replaced in the numbers of ``mini`` (``registry.get(task, "mini", encoded(settings))``).
+    TaskError for a task that has none, and lists those that have.
+    """
+    if task not in VARIANTS:
+        raise TaskError(f"no variants of {task!r}, only of {', '.join(VARIANTS)}")
+    return VARIANTS[task]
