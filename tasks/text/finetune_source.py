@@ -57,17 +57,11 @@ class FinetuneSource(Task):
 
     def build(self) -> nn.Module:
         """The transformer with a fresh head."""
-        sizes = {"width": self.width, "layers": self.layers, "heads": self.heads}
-        net = GPT(
-            pooled=True,
-            vocabulary=self.words,
-            positions=self.length,
-            outputs=len(self.packages),
-            causal=False,
-            **sizes,
-        )
+        sizes = {"positions": self.length, "width": self.width, "layers": self.layers, "heads": self.heads}
+        outputs = len(self.packages)
+        net = GPT(pooled=True, vocabulary=self.words, outputs=outputs, causal=False, **sizes)
         if self.pretraining:
-            numbers = (self.words, self.length, *sizes.values(), self.rows, self.span, self.pretraining)
+            numbers = (self.words, *sizes.values(), self.rows, self.span, self.pretraining)
             key = "-".join(map(str, (*PRETRAINED_ON, *numbers, torch.__version__)))
             fresh, net.head = net.head, nn.Sequential()
             load_pretrained(net, f"pretrained-source-{key}", 1, self._pretrained)
