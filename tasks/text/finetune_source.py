@@ -94,7 +94,7 @@ class FinetuneSource(Task):
             "packages": ("email", "http", "multiprocessing", "xml"),
             "pretraining": 15,
             "words": 400,
-            "rows": 640,
+            "rows": 1280,
             "length": 20,
             "span": 120,
             "width": 32,
