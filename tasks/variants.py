@@ -15,9 +15,9 @@ Settings = Mapping[str, Any]
 
 NAMES = ("wide", "deep", "large")
 
-_VGG = {"wide": {"width": 48}, "deep": {"stages": [2, 2, 2], "width": 16}}
-_MANY_IMAGES = {"examples": [4000, 400, 400]}
-_DEEP_VGG = {"stages": [2, 2, 2], "width": 40, **_MANY_IMAGES}
+_VGG: Mapping[str, Settings] = {"wide": {"width": 48}, "deep": {"stages": [2, 2, 2], "width": 16}}
+_MANY_IMAGES: Settings = {"examples": [4000, 400, 400]}
+_DEEP_VGG: Settings = {"stages": [2, 2, 2], "width": 40, **_MANY_IMAGES}
 
 VARIANTS: Mapping[str, Mapping[str, Settings]] = {
     "arithmetic_gpt": {
@@ -38,12 +38,12 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
     "finetune_source": {
         "wide": {"width": 112, "heads": 4, "pretraining": 6},
         "deep": {"width": 48, "layers": 6, "pretraining": 6},
-        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 1600, "pretraining": 2},
+        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 2560, "pretraining": 1},
     },
     "finetune_textures": {
         "wide": {"widths": [64, 128], "pretraining": 6},
-        "deep": {"widths": [16, 32, 64, 128]},
-        "large": {"widths": [64, 128, 256], "examples": [2000, 240, 600], "pretraining": 2},
+        "deep": {"widths": [16, 32, 64, 128], "pretraining": 6},
+        "large": {"widths": [64, 128, 256], "examples": [2000, 400, 600], "pretraining": 2},
     },
     "food_densenet": {
         "wide": {"growth": 32, "stem": 64},
