@@ -37,14 +37,14 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
         "large": {"width": 16, "depth": 3, "scenes": {"train": 768}},
     },
     "finetune_source": {
-        "wide": {"width": 112, "heads": 4},
-        "deep": {"width": 48, "layers": 6},
-        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 1600},
+        "wide": {"width": 112, "heads": 4, "pretraining": 6},
+        "deep": {"width": 48, "layers": 6, "pretraining": 6},
+        "large": {"width": 128, "heads": 4, "layers": 4, "rows": 2560, "pretraining": 1},
     },
     "finetune_textures": {
-        "wide": {"widths": [64, 128]},
-        "deep": {"widths": [16, 32, 64, 128]},
-        "large": {"widths": [64, 128, 256], "examples": [2000, 240, 600]},
+        "wide": {"widths": [64, 128], "pretraining": 6},
+        "deep": {"widths": [16, 32, 64, 128], "pretraining": 6},
+        "large": {"widths": [64, 128, 256], "examples": [2000, 400, 600], "pretraining": 2},
     },
     "food_densenet": {
         "wide": {"growth": 32, "stem": 64},

@@ -32,9 +32,9 @@ def arithmetic(*, rows: int, held_out: int, length: int, span: int, largest: int
     """
 
     def build() -> Splits:
-        counts = {"train": (rows, span), "val": (held_out, length + 1), "test": (held_out, length + 1)}
-        parts = [{"text": _rows(split, *count, largest)} for split, count in counts.items()]
-        return disjoint(*parts)
+        train = _rows("train", rows, span, largest)
+        val, test = (_rows(split, held_out, length + 1, largest) for split in ("val", "test"))
+        return disjoint({"text": train}, {"text": val}, {"text": test})
 
     return cached(f"arithmetic-{rows}-{held_out}-{length}-{span}-{largest}", _VERSION, build)
 

@@ -24,7 +24,7 @@ PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
 class FinetuneSource(Task):
     """Tell whose source some words are, beginning with a transformer that tells other packages.
 
-    That net is trained when it is first needed; the head begins at random.
+    That net is trained when it is first needed.
 
     Attributes:
         packages: directories of the standard library, one class each.
@@ -33,9 +33,7 @@ class FinetuneSource(Task):
         rows: training rows; validation and test have a quarter as many each.
         length: words of an example.
         span: words of a training row, of which an epoch sees ``length`` at a random place.
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
+        width, layers, heads: of the transformer.
     """
 
     role = "zoo"
@@ -59,9 +57,9 @@ class FinetuneSource(Task):
 
     def build(self) -> nn.Module:
         """The transformer with a fresh head."""
-        sizes = {"width": self.width, "layers": self.layers, "heads": self.heads, "positions": self.length}
-        classes = len(self.packages)
-        net = GPT(pooled=True, vocabulary=self.words, outputs=classes, causal=False, **sizes)
+        sizes = {"positions": self.length, "width": self.width, "layers": self.layers, "heads": self.heads}
+        outputs = len(self.packages)
+        net = GPT(pooled=True, vocabulary=self.words, outputs=outputs, causal=False, **sizes)
         if self.pretraining:
             numbers = (self.words, *sizes.values(), self.rows, self.span, self.pretraining)
             key = "-".join(map(str, (*PRETRAINED_ON, *numbers, torch.__version__)))
@@ -96,7 +94,7 @@ class FinetuneSource(Task):
             "packages": ("email", "http", "multiprocessing", "xml"),
             "pretraining": 15,
             "words": 400,
-            "rows": 640,
+            "rows": 1280,
             "length": 20,
             "span": 120,
             "width": 32,

@@ -57,11 +57,11 @@ class FinetuneTextures(Task):
         if self.pretraining:
             numbers = (self.examples[0], *self.widths, self.pretraining, torch.__version__)
             key = f"{self.size}px-{'-'.join(map(str, numbers))}"
-            load_pretrained(net.body, f"pretrained-silhouettes-{key}", 1, self._pretrained)
+            load_pretrained(net.body, f"pretrained-silhouettes-{key}", 2, self._pretrained)
         return net
 
     def _pretrained(self) -> nn.Module:
-        first = replace(self, outlines=True, examples=(3 * self.examples[0], 20, 20), pretraining=0)
+        first = replace(self, outlines=True, examples=(2 * self.examples[0], 20, 20), pretraining=0)
         run = TaskRun(first, first.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
         run.train(self.pretraining * run.steps_per_epoch)
         body = run.model.body
@@ -85,10 +85,10 @@ class FinetuneTextures(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (480, 240, 600),
+            "examples": (960, 400, 600),
             "size": 16,
             "widths": (8, 16),
-            "padding": 1,
+            "padding": 2,
             "outlines": False,
             "pretraining": 15,
             "batch_size": 32,
