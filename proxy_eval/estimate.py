@@ -62,6 +62,6 @@ def _measured(there: Sequence[ComparisonUnit]) -> Seconds:
     """CPU seconds per epoch by label and task."""
     found: Seconds = defaultdict(list)
     for unit in there:
-        seconds = store.read(unit.path, schema.RUN)["unit_seconds"][0].as_py()
+        seconds = schema.read(unit.path)["unit_seconds"][0].as_py()
         found[unit.label, registry.short_name(unit.task)].append(seconds / unit.epochs)
     return found

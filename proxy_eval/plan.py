@@ -56,7 +56,8 @@ def asked(selection: Any, *, weights: str, controller: str | None) -> list[Asked
 
 def oracle(item: Any) -> Asked:
     """The oracle's method, from a name or ``{name, ...options}``; InputError for one without LR0."""
-    found = _asked({**item, "label": ORACLE} if isinstance(item, dict) else {"name": item, "label": ORACLE}, "", None)
+    values = item if isinstance(item, dict) else {"name": item}
+    found = _asked({**values, "label": ORACLE}, "", None)
     if not methods.get(found.name).needs_lr0:
         raise InputError(f"got oracle={found.name}, need a method whose LR0 is to be chosen, such as cosine")
     return found

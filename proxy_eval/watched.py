@@ -113,9 +113,7 @@ class Followed:
     dead: int = 0
 
 
-def follow(
-    run: WatchedRun, method: Method, epochs: int, so_far: Followed | None = None
-) -> Iterator[Epoch]:
+def follow(run: WatchedRun, method: Method, epochs: int, so_far: Followed | None = None) -> Iterator[Epoch]:
     """Let a method drive a run for some epochs; ends early where the weights are lost.
 
     ``so_far`` is kept up to date, and lets a resumed run go on from it.
