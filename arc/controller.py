@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -11,16 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from arc.decider import Decider
-from arc.decision import Decision
+from arc.decision import Decision, RecoveryWarning
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
 from arc.network import weights
 from arc.network.network import Network
 from arc.numbers import number
-from arc.optimizers.steering import Steering
+from arc.optimizers.handle import Optimizers
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
-from arc.recovery.recovery import Recovery
+from arc.recovery.copies import Copies
+from arc.recovery.room import fits
 from arc.settings import Mode, Settings
 from arc.state import VERSION, check
 from arc.view.journal import Journal
@@ -49,10 +51,13 @@ class Controller:
         min_lr: no move carries a group's LR below it.
         max_lr: no move carries a group's LR above it.
         warmup: calls of ``record`` during which nothing changes and nothing is remembered.
-        model: what ``rollback`` and ``lr0="auto"`` work on.
-        rollback: True keeps the last good state of model and optimizer in CPU memory, a path keeps it in
-            files there; it is restored after a loss that exploded or is not finite, and the initial state
-            after a start that ruined the net and of a net that died.
+        model: whose buffers ``rollback`` keeps along, and what ``lr0="auto"`` works on.
+        rollback: keeps the initial and the last good state of the optimizer's parameters and its own, at
+            most two copies: ``"auto"`` where they take under a quarter of the free host memory (else the LR
+            alone is guarded, which is said once), True in host memory in any case, a path in files there,
+            False not at all. What leads back is in docs/controller.md.
+        extra_state: objects with ``state_dict`` and ``load_state_dict`` (a GradScaler, an EMA) that are
+            kept and restored along.
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
@@ -84,7 +89,8 @@ class Controller:
         max_lr: float | None = None,
         warmup: int = 0,
         model: nn.Module | None = None,
-        rollback: bool | str | Path = False,
+        rollback: bool | str | Path = "auto",
+        extra_state: Sequence[Any] = (),
         mode: Mode = "control",
         scheduler: Any = None,
         lr0: Literal["auto"] | None = None,
@@ -110,14 +116,17 @@ class Controller:
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
             self.suggestion = set_lr0(lr0, optimizer, self.settings, search)
-        steering = Steering(optimizer, scheduler, self.settings)
-        self._recovery = Recovery(model, optimizer, self.settings)
+        steering = Optimizers(
+            optimizer, scheduler, min_lr=min_lr, max_lr=max_lr, control=self.settings.mode == "control"
+        )
+        follows = all(isinstance(one, torch.optim.Optimizer) for one in steering.all)
         network = weights.load() if network is None else network
         if not isinstance(network, Network):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )
-        self._decider = Decider(network, self.settings, steering, self._recovery)
+        copies = _copies(steering.all, model, self.settings, extra_state) if follows else None
+        self._decider = Decider(network, self.settings, steering, copies, follows=follows)
         self._log: list[Logged] = []
         self._journal = Journal(log_dir, writer, self.settings)
         self._records = 0
@@ -181,7 +190,7 @@ class Controller:
         """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
         self._skip = math.inf
         self._decider.history.clear()
-        self._recovery.stop()
+        self._decider.copies = None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
@@ -218,3 +227,27 @@ class Controller:
         self._log = [Logged(*entry) for entry in list[Any](state["log"])]
         self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
         self._decider.load_state_dict(state["decider"])
+
+
+def _copies(
+    optimizers: Sequence[torch.optim.Optimizer],
+    model: nn.Module | None,
+    settings: Settings,
+    extra_state: Sequence[Any],
+) -> Copies | None:
+    """The copies that the settings ask for, if there is room for them."""
+    asked = settings.rollback
+    if model is not None and not isinstance(model, nn.Module):
+        raise ValueError(f"got model={model!r:.80}, need a torch module or None")
+    if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy == policies.PAPER):
+        return None
+    if asked == "auto" and not fits(optimizers, model):
+        warnings.warn(
+            "two copies of the training's state would take more than a quarter of the free memory: ARC "
+            "guards the LR alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
+            RecoveryWarning,
+            stacklevel=3,
+        )
+        return None
+    folder = None if isinstance(asked, bool) or asked == "auto" else asked
+    return Copies(optimizers, model, extra_state=extra_state, folder=folder)

@@ -1,45 +1,74 @@
-"""What follows from a call of ``step()``: nothing, the network's decision, or a guard's."""
+"""Carries out what follows from a call of ``step()``: the network's move, or a way back."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
+import numpy as np
 import torch
 
 from arc.actions import Action, softmax
-from arc.decision import Decision
+from arc.decision import Decision, RecoveryWarning
 from arc.history.features import featurise
 from arc.history.periods import History
 from arc.history.report import Report, over_ranks
+from arc.history.sketch import Sketches
 from arc.network.network import Network
-from arc.optimizers import lrs
-from arc.optimizers.steering import Steering
+from arc.optimizers.handle import Optimizers
 from arc.policy import words
-from arc.policy.default import PAPER, RESTART, Move, PolicyState
-from arc.recovery.guards import FAR, STILL, LossWatch
-from arc.recovery.pulse import ALIVE
-from arc.recovery.recovery import Recovery
+from arc.policy.default import PAPER, Move, PolicyState
+from arc.recovery import phases
+from arc.recovery.copies import Copies
+from arc.recovery.phases import Situation, State, Verdict, verdict
+from arc.recovery.pulse import Pulse
+from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
 
-GUARD = (0.0, 0.0, 1.0)
-"""Probabilities of a guard's decision: it lowers without asking the network."""
-FIRST_START = (1.0, 0.0, 0.0)
-"""Probabilities of the decision that goes back to the first of two starts, whose LR was higher."""
+CERTAIN = {"raise": (1.0, 0.0, 0.0), "keep": (0.0, 1.0, 0.0), "lower": (0.0, 0.0, 1.0)}
+"""Probabilities of a decision for which the network was not asked."""
+STILL = 0.05
+"""A net is still where it began if its parameters moved by less than this share of their norm. Measured after
+three calls: 0.001 to 0.05 at an LR 1.5 decades or more below the best one, 0.2 to 1.4 at the best."""
 
 
 class Decider:
-    """Joins history, network, policy and guards; :meth:`call` is one call of ``step()``."""
+    """Joins history, network, policy and recovery; :meth:`call` is one call of ``step()``.
 
-    def __init__(self, network: Network, settings: Settings, steering: Steering, recovery: Recovery) -> None:
+    Args:
+        network: answers windows of history.
+        settings: of the controller.
+        optimizers: whose LRs move.
+        copies: states to go back to; None guards the LR alone.
+        follows: whether the optimizers' parameters are torch's, so that their movement can be seen.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        settings: Settings,
+        optimizers: Optimizers,
+        copies: Copies | None,
+        *,
+        follows: bool,
+    ) -> None:
         self.history = History()
         self.epoch = 0
+        self.copies = copies
         self._network = network.eval()
         self._settings = settings
-        self._steering = steering
-        self._recovery = recovery
+        self._optimizers = optimizers
         self._policy = PolicyState(settings.policy, anneals=settings.annealed_epochs > 0)
-        self._watch = LossWatch()
+        self._sketches = Sketches(optimizers.all) if follows else None
+        self._pulse = Pulse()
+        self._yard = Yardstick()
+        self._state = State()
+        self._told: set[str] = set()
+        if copies is not None:
+            copies.take("initial")
+
+    # -- what is seen --------------------------------------------------------------------------
 
     def report(self, records: int, val_loss: float | None) -> Report:
         """What is known at the end of a call, averaged over all ranks; counts the call.
@@ -50,109 +79,130 @@ class Decider:
         self.epoch += 1
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
-        lr = lrs.reference(self._steering.read())
+        finite_val = val_loss is not None and math.isfinite(val_loss)
+        if call.bad and call.bad <= 0.5:
+            self._tell_once("some training losses are not finite; they are left out while the weights are")
+        if val_loss is not None and not finite_val:
+            self._tell_once("a validation loss is not finite; it is left out")
         report = Report(
             epoch=self.epoch,
-            lr=lr,
+            lr=self._optimizers.reference,
             records=records,
             kept=kept,
-            val_loss=val_loss,
+            val_loss=val_loss if finite_val else None,
             mean=call.mean,
-            low=call.low,
-            high=call.high,
-            first=call.first,
-            moved=self._recovery.moved() if kept else math.nan,
-            pulse=self._recovery.pulse(lr) if kept else math.nan,
+            bad=call.bad,
+            blocks=call.blocks,
             stride=losses.stride,
             losses=call.period if ends else (),
+            **self._movement(),
         )
         report = over_ranks(report)
         if not report.records:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
         return report
 
+    def _movement(self) -> dict[str, float]:
+        """How the weights moved, as a report has it; nothing where they are not followed."""
+        movement = None if self._sketches is None else self._sketches.movement()
+        if movement is None or self._sketches is None:
+            return {}
+        found = {
+            "whole": float(math.isfinite(movement.norm)),
+            "moved": movement.distance / movement.start if movement.start > 0 else math.nan,
+            "shift": 10 ** movement.tensor_step[2],
+            "cosine": movement.cosine,
+        }
+        if self._sketches.sums is not None and self._state.first_start is None:
+            steps = np.sqrt(self._sketches.sums.change)
+            found["pulse"] = self._pulse.beat(steps, self._sketches.lrs())
+        return found
+
     @property
     def _ends_period(self) -> bool:
         return self.history.calls + 1 == self._settings.period
+
+    # -- what follows --------------------------------------------------------------------------
 
     def call(self, report: Report) -> Decision | None:
         """The decision that a report brings, already applied; None between decisions."""
         if not report.kept or not report.lr:  # the warmup, or an LR that a schedule has brought to 0
             self.history.drop_period()
             return None
-        if self._recovery.in_second_start and (back := self._end_second_start(report)):
-            return back
-        trouble = self._watch.trouble(report, explosions=self._settings.policy != PAPER)
-        if not trouble and self._recovery.in_start and self._watch.ruined(report):
-            trouble = "the start ruined the net, training loss at or far above its first value"
-        if trouble and self._recovery.settle(report, trouble=True):
-            return self._take_back(f"{trouble} after a raise, went back to the state before it")
-        if trouble:
-            return self._rescue(trouble)
-        if report.pulse < ALIVE and not self._settings.anneals(self.epoch):
-            return self._rescue("most of the net has stopped to move, it is dead", dead=True)
-        if self._recovery.first_call and report.moved >= FAR and (again := self._start_again(report)):
-            return again
-        if self._ends_period and self._settings.policy.undo and self._recovery.settle(report):
-            return self._take_back("all losses got worse after a raise, went back to the state before it")
-        self._recovery.keep()
+        self._yard.begin(report)
+        found = verdict(self._state, report, self._yard, self._situation)
+        if found.reason and found.source == "restart" and found.keep and not self._moves(found.factor):
+            found = Verdict(state=self._state, good=True, keep=True)  # at the lower bound: no second start
+        self._state = found.state
+        if found.fresh:
+            self._yard.restart()
+            self._pulse.restart()
+        if found.good:
+            self._yard.add(report)
+        if self.copies is not None and found.keep:
+            self.copies.take("good", call=report.epoch)
+        if found.reason:
+            return self._carry_out(found)
+        self._forget_start()
         if self._settings.anneals(self.epoch):
             return self._anneal()
+        if not math.isfinite(report.mean):
+            self.history.drop_period()
+            return None
         self.history.end_call(report.val_loss, report.lr)
         return self._decide(report) if self.history.calls == self._settings.period else None
+
+    @property
+    def _situation(self) -> Situation:
+        settings, total = self._settings, self._settings.total_epochs
+        return Situation(
+            copies=self.copies is not None and self._optimizers.in_control,
+            strength=self._policy.strength,
+            undo=settings.policy.undo,
+            explosions=settings.policy != PAPER,
+            start_calls=phases.START_PERIODS * settings.period,
+            ends_period=self._ends_period,
+            anneals=settings.anneals(self.epoch),
+            relearns=2 * self.epoch <= total if total else self.epoch <= 6 * settings.period,
+        )
 
     def _decide(self, report: Report) -> Decision:
         periods = self.history.end_period(report.losses, report.stride)
         window = featurise(periods)
         with torch.inference_mode():
             probabilities = softmax(self._network(torch.from_numpy(window)[None])[0].tolist())
-        still = report.moved < STILL
-        move = self._policy.decide(probabilities, self.history.last_val_losses(), still=still)
+        still = report.moved < STILL and phases.in_start(self._state, self._situation)
+        noise = self._yard.val_noise if self.copies is None else math.inf
+        move = self._policy.decide(probabilities, self.history.last_val_losses(), still=still, noise=noise)
         calls = self.history.window_calls
         span = f"{calls} epoch{'s' if calls > 1 else ''}"
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)
         decision = self._apply(move, probabilities, reason)
-        self._policy.applied(decision.multiplier if self._steering.in_control else 1.0)
-        if decision.multiplier > 1 and self._settings.policy.undo:
-            self._recovery.raised(report)
+        self._policy.applied(decision.multiplier if self._optimizers.in_control else 1.0)
+        if decision.multiplier > 1 and self._optimizers.in_control:
+            self._state = self._state.raised(report, decision.multiplier)
         return decision
 
-    def _take_back(self, note: str) -> Decision:
+    def _carry_out(self, found: Verdict) -> Decision:
         self.history.drop_period()
-        move = self._policy.taken_back(note)
-        if self._settings.anneals(self.epoch):
-            move = move._replace(multiplier=move.multiplier * self._settings.anneal_factor(self.epoch))
-        return self._apply(move, GUARD, note)
-
-    def _start_again(self, report: Report) -> Decision | None:
-        note = f"moved by {report.moved:.1f} times its norm in the first call, starts again at a lower LR"
-        decision = self._apply(Move(Action.LOWER, RESTART), GUARD, note)
-        if decision.multiplier == 1:  # at the lower bound
-            return None
-        self.history.drop_period()
-        self._recovery.start_again(report, decision.multiplier)
-        return decision
-
-    def _end_second_start(self, report: Report) -> Decision | None:
-        assert self._watch.first is not None
-        multiplier = self._recovery.end_second_start(report, self._watch.first)
-        if multiplier == 1:
-            self._watch.restart()
-            return None
-        self.history.drop_period()
-        note = "the loss fell far less at the lower LR, went back to the first start"
-        return self._apply(Move(Action.RAISE, multiplier), FIRST_START, note)
-
-    def _rescue(self, trouble: str, *, dead: bool = False) -> Decision:
-        self.history.drop_period()
-        restored = self._recovery.go_back(dead=dead)
-        restart = restored == "initial"
-        if restart:
+        if found.fresh or found.restore == "initial":
             self.history.clear()
-            self._watch.restart()
-        multiplier = self._policy.rescue(restart=restart)
-        went_back = f", went back to the {restored} state" if restored else ""
-        return self._apply(Move(Action.LOWER, multiplier), GUARD, trouble + went_back)
+        restored = None
+        if found.restore and self.copies is not None:
+            restored = self.copies.restore(found.restore)
+            if self._sketches is not None:
+                self._sketches.jumped()
+        factor = found.factor
+        if found.source == "trial" and self._settings.anneals(self.epoch):
+            factor *= self._settings.anneal_factor(self.epoch)
+        self._policy.forget()
+        action = Action.KEEP if factor == 1 else Action.RAISE if factor > 1 else Action.LOWER
+        decision = self._apply(
+            Move(action, factor), CERTAIN[action.label], found.reason, source=found.source, restored=restored
+        )
+        if restored is not None:
+            warnings.warn(f"call {self.epoch}: {found.reason}", RecoveryWarning, stacklevel=4)
+        return decision
 
     def _anneal(self) -> Decision | None:
         self.history.drop_period()
@@ -160,10 +210,18 @@ class Decider:
         if factor == 1:
             return None
         reason = f"final anneal before epoch {self.epoch + 1} of {self._settings.total_epochs}"
-        return self._apply(Move(Action.LOWER, factor), GUARD, reason)
+        return self._apply(Move(Action.LOWER, factor), CERTAIN["lower"], reason, source="anneal")
 
-    def _apply(self, move: Move, probabilities: tuple[float, float, float], reason: str) -> Decision:
-        before, after = self._steering.move(move.multiplier)
+    def _apply(
+        self,
+        move: Move,
+        probabilities: tuple[float, float, float],
+        reason: str,
+        *,
+        source: phases.Source = "network",
+        restored: int | None = None,
+    ) -> Decision:
+        before, after = self._optimizers.move(move.multiplier)
         return Decision(
             action=move.action,
             probabilities=probabilities,
@@ -171,24 +229,62 @@ class Decider:
             lr_after=after,
             epoch=self.epoch,
             reason=reason,
+            source=source,
+            restored=restored,
         )
+
+    def _moves(self, factor: float) -> bool:
+        """Whether the bounds let the LRs take a factor."""
+        return self._optimizers.allowed(factor) != 1
+
+    def _forget_start(self) -> None:
+        """Give the copy of the initial state up once nothing leads back to it."""
+        if self.copies is None or "initial" not in self.copies.names:
+            return
+        now = self._situation
+        if not phases.in_start(self._state, now) and not now.relearns:
+            self.copies.drop("initial")
+
+    def _tell_once(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            warnings.warn(f"call {self.epoch}: {what}", RecoveryWarning, stacklevel=4)
+
+    # -- resume --------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors."""
         return {
             "epoch": self.epoch,
             "history": self.history.state_dict(),
-            "watch": self._watch.state_dict(),
             "policy": self._policy.state_dict(),
-            "recovery": self._recovery.state_dict(),
+            "state": self._state.as_dict(),
+            "yardstick": self._yard.state_dict(),
+            "pulse": self._pulse.state_dict(),
+            "sketches": None if self._sketches is None else self._sketches.state_dict(),
+            "copies": None if self.copies is None else self.copies.state_dict(),
+            "told": sorted(self._told),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Go on from :meth:`state_dict`.
+
+        Copies that were not kept then begin with the next good call; what was kept and is not asked for any
+        more is dropped. Without the initial state nothing leads back to it.
+        """
         if not isinstance(state, dict):
             raise TypeError(f"got {state!r:.60}, need a dict")
         self.epoch = int(state["epoch"])
         self.history.load_state_dict(state["history"])
-        self._watch.load_state_dict(state["watch"])
         self._policy.load_state_dict(state["policy"])
-        self._recovery.load_state_dict(state["recovery"])
+        self._state = State.from_dict(state["state"])
+        self._yard.load_state_dict(state["yardstick"])
+        self._pulse.load_state_dict(state["pulse"])
+        self._told = set(state["told"])
+        if self._sketches is not None:
+            if state["sketches"] is None:
+                self._sketches.restart()
+            else:
+                self._sketches.load_state_dict(state["sketches"])
+        if self.copies is not None:
+            self.copies.load_state_dict(state["copies"] or {})

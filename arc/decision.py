@@ -9,6 +9,10 @@ from typing import Any, Self
 from arc.actions import Action
 
 
+class RecoveryWarning(UserWarning):
+    """A state of the run was restored, or something was seen that its user wants to know once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """One decision of a controller.
@@ -21,6 +25,9 @@ class Decision:
         lr_after: LR of every parameter group after it.
         epoch: the call of ``step()`` that brought it, counted from 1.
         reason: in words.
+        source: what decided: ``network``, ``guard``, ``restart``, ``trial`` (of a raise), ``anneal`` or
+            ``schedule``.
+        restored: the call whose state of model and optimizer was put back (0: the initial one); None: none.
     """
 
     action: Action
@@ -29,6 +36,8 @@ class Decision:
     lr_after: tuple[float, ...]
     epoch: int
     reason: str
+    source: str = "network"
+    restored: int | None = None
 
     @property
     def multiplier(self) -> float:
@@ -53,6 +62,8 @@ class Decision:
                 lr_after=tuple(map(float, values["lr_after"])),
                 epoch=int(values["epoch"]),
                 reason=str(values["reason"]),
+                source=str(values.get("source", "network")),
+                restored=None if values.get("restored") is None else int(values["restored"]),
             )
         except (KeyError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(f"got {dict(values)!r:.120}, need what as_dict() makes: {error!r}") from error

@@ -44,8 +44,8 @@ class Settings:
         if self.mode not in ("control", "advise"):
             raise ValueError(f"got mode={self.mode!r}, need 'control' or 'advise'")
         if not isinstance(self.rollback, bool | str | Path):
-            raise TypeError(f"got rollback={self.rollback!r}, need True, False or a directory")
-        if self.mode == "advise" and self.rollback is not False:
+            raise TypeError(f"got rollback={self.rollback!r}, need 'auto', True, False or a directory")
+        if self.mode == "advise" and self.rollback not in (False, "auto"):
             raise ValueError(f"got rollback={self.rollback!r} with mode='advise', which touches nothing")
         if self.policy == PAPER:
             self._refuse_extras()
@@ -56,7 +56,7 @@ class Settings:
             "min_lr": self.min_lr is not None,
             "max_lr": self.max_lr is not None,
             "warmup": self.warmup > 0,
-            "rollback": self.rollback is not False,
+            "rollback": self.rollback not in (False, "auto"),
         }
         for name, is_asked in asked.items():
             if is_asked:

@@ -70,6 +70,11 @@ class Source:
         if self.kind == "local" and not self.path:
             raise TaskError("data=local needs data_dir=<directory of the data set>")
 
+    def require_embedded(self) -> None:
+        """TaskError unless the kind is ``embedded``: for tasks that take no other data."""
+        if self.kind != "embedded":
+            raise TaskError(f"got data={self.kind!r}, but this task has only data of its own: data=embedded")
+
 
 def short_name(name: str) -> str:
     """The name under which a task's results are filed: a path's stem, else the name itself."""

@@ -17,16 +17,23 @@ CAPACITY: Final = 1024
 Loss = float | int | np.number[Any] | Tensor
 
 
-class CallLosses(NamedTuple):
-    """The losses since the last call: mean, extremes and first one; and all that the period has kept.
+BLOCKS: Final = 8
+"""Stretches of a call whose means tell how much its losses scatter."""
 
-    The mean is NaN or infinite if any loss of the period was, those that were not kept included.
+
+class CallLosses(NamedTuple):
+    """The losses since the last call, and those of the period so far.
+
+    Attributes:
+        mean: of those that are finite; NaN if none is.
+        bad: share of them that is not finite; small and above 0 where only losses were that are not kept.
+        blocks: means of up to :data:`BLOCKS` stretches of equal length, oldest first, of the finite ones.
+        period: the finite losses of the period that were kept.
     """
 
     mean: float
-    low: float
-    high: float
-    first: float
+    bad: float
+    blocks: tuple[float, ...]
     period: list[float]
 
 
@@ -132,13 +139,22 @@ class LossBuffer:
     # -- what crosses to the host ----------------------------------------------------------------
 
     def end_call(self) -> CallLosses:
-        """End a call, in one transfer of at most 4 kB; NaN and an empty period if there was no loss."""
+        """End a call, in one transfer of at most 4 kB; NaN and nothing if there was no loss."""
         period, dropped = self._on_host()
         if not period:
-            return CallLosses(math.nan, math.nan, math.nan, math.nan, period)
+            return CallLosses(math.nan, 0.0, (), period)
         since = period[min(self._call_start, len(period) - 1) :]
         self._call_start = len(period)
-        return CallLosses(sum(since) / len(since) + 0.0 * dropped, min(since), max(since), since[0], period)
+        if not math.isfinite(dropped):  # told once: the next call has losses of its own
+            self._dropped = 0.0
+            if self._device_values is not None:
+                self._slots[CAPACITY].zero_()
+        finite = since if math.isfinite(sum(since)) else [loss for loss in since if math.isfinite(loss)]
+        bad = 1 - len(finite) / len(since) or (0.0 if math.isfinite(dropped) else 1 / CAPACITY)
+        if len(finite) < len(since):
+            period = [loss for loss in period if math.isfinite(loss)]
+        mean = sum(finite) / len(finite) if finite else math.nan
+        return CallLosses(mean, bad, _blocks(finite), period)
 
     def values(self) -> list[float]:
         """The kept losses of the period, oldest first; one transfer."""
@@ -175,3 +191,11 @@ class LossBuffer:
         self._count = len(self._values)
         self.stride, self._seen = int(state["stride"]), int(state["seen"])
         self._call_start, self._dropped = int(state["call_start"]), float(state["dropped"])
+
+
+def _blocks(losses: list[float]) -> tuple[float, ...]:
+    """Means of up to :data:`BLOCKS` stretches of equal length; what is over is left out at the beginning."""
+    size = max(1, len(losses) // BLOCKS)
+    count = min(BLOCKS, len(losses))
+    kept = losses[len(losses) - size * count :]
+    return tuple(sum(kept[i : i + size]) / size for i in range(0, len(kept), size))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import torch
 import torch.distributed as dist
 
-from arc.history.losses import CAPACITY
-
-_SCALARS: Final = 13
+from arc.history.losses import BLOCKS, CAPACITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +22,16 @@ class Report:
         lr: the reference LR in force.
         records: losses recorded since the last call, those of the warmup included.
         kept: losses in the buffer since the last call or before it; 0 during the warmup.
-        mean, low, high, first: of the training losses since the last call; NaN where one is not finite.
-        val_loss: the validation loss, None if there was none.
-        moved: how far the parameters are from the start, relative to their norm; NaN where not measured.
+        mean: of the finite training losses since the last call; NaN if none is.
+        bad: share of them that is not finite.
+        whole: whether the trained weights are finite: 1, 0, or NaN where nobody looked.
+        moved: |theta_k - theta_0| / |theta_0|; NaN where the weights are not followed.
+        shift: |d_k| / |theta_0|, the median over parameter tensors; NaN likewise.
+        cosine: of the call's change of the weights and the one before; NaN likewise, and without one.
         pulse: how alive the net is (:class:`arc.recovery.pulse.Pulse`); NaN where not measured.
+        val_loss: the validation loss, None if there was none or none that is finite.
         stride: steps from one of ``losses`` to the next.
+        blocks: means of up to :data:`~arc.history.losses.BLOCKS` stretches of the call's losses.
         losses: the period's losses when it ends with this call; otherwise empty.
     """
 
@@ -37,14 +40,23 @@ class Report:
     records: int
     kept: int
     mean: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    first: float = math.nan
-    val_loss: float | None = None
+    bad: float = 0.0
+    whole: float = math.nan
     moved: float = math.nan
+    shift: float = math.nan
+    cosine: float = math.nan
     pulse: float = math.nan
+    val_loss: float | None = None
     stride: int = 1
+    blocks: Sequence[float] = ()
     losses: Sequence[float] = ()
+
+
+_COMMON: Final = ("epoch", "lr")
+_COUNTS: Final = ("records", "kept", "stride")
+_MEANS: Final = ("mean", "bad", "moved", "shift", "cosine", "pulse")
+_SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
+assert {f.name for f in fields(Report)} == {*_SCALARS, "blocks", "losses"}
 
 
 def over_ranks(report: Report) -> Report:
@@ -56,7 +68,7 @@ def over_ranks(report: Report) -> Report:
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return report
     reports = [_unpacked(row) for row in _gathered(_packed(report))]
-    for name in ("epoch", "lr"):
+    for name in _COMMON:
         values = [getattr(r, name) for r in reports]
         if len(set(values)) > 1:
             raise RuntimeError(
@@ -69,54 +81,52 @@ def over_ranks(report: Report) -> Report:
 def merged(reports: list[Report]) -> Report:
     """One report for all ranks: means over the ranks that have a value."""
     stride = max(r.stride for r in reports)
-    thinned = [r.losses[:: stride // r.stride] for r in reports]
-    columns = [[row[i] for row in thinned if i < len(row)] for i in range(max(map(len, thinned)))]
     val_losses = [r.val_loss for r in reports if r.val_loss is not None]
+    means: dict[str, Any] = {name: _mean([getattr(r, name) for r in reports]) for name in _MEANS}
     return replace(
         reports[0],
+        **means,
         records=min(r.records for r in reports),
         kept=min(r.kept for r in reports),
-        mean=_mean([r.mean for r in reports]),
-        low=_mean([r.low for r in reports]),
-        high=_mean([r.high for r in reports]),
-        first=_mean([r.first for r in reports]),
-        moved=_mean([r.moved for r in reports]),
-        pulse=_mean([r.pulse for r in reports]),
+        whole=min((r.whole for r in reports if not math.isnan(r.whole)), default=math.nan),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
-        losses=[_mean(column) for column in columns],
+        blocks=_columns([r.blocks for r in reports]),
+        losses=_columns([r.losses[:: stride // r.stride] for r in reports]),
     )
 
 
+def _columns(rows: list[Sequence[float]]) -> list[float]:
+    return [_mean([row[i] for row in rows if i < len(row)]) for i in range(max(map(len, rows)))]
+
+
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _packed(report: Report) -> list[float]:
-    r = report
-    scalars = [r.epoch, r.lr, r.records, r.kept, r.mean, r.low, r.high, r.first, r.moved, r.pulse, r.stride]
-    val = [0.0, 0.0] if r.val_loss is None else [1.0, r.val_loss]
+    values = [getattr(report, name) for name in _SCALARS]
+    scalars = [math.nan if value is None else float(value) for value in values]
     # A fixed size: ranks at different calls then meet in one collective and can be told apart.
-    return [*scalars, *val, len(r.losses), *r.losses, *[0.0] * (CAPACITY - len(r.losses))]
+    return [*scalars, *_filled(report.blocks, BLOCKS), *_filled(report.losses, CAPACITY)]
+
+
+def _filled(values: Sequence[float], length: int) -> list[float]:
+    return [len(values), *values, *[0.0] * (length - len(values))]
 
 
 def _unpacked(row: list[float]) -> Report:
-    epoch, lr, records, kept, mean, low, high, first, moved, pulse, stride, has_val, val = row[:_SCALARS]
-    count = int(row[_SCALARS])
+    found: dict[str, Any] = dict(zip(_SCALARS, row, strict=False))
+    val_loss = found.pop("val_loss")
+    integers = {name: int(found.pop(name)) for name in ("epoch", *_COUNTS)}
+    blocks, losses = row[len(_SCALARS) :][: BLOCKS + 1], row[len(_SCALARS) + BLOCKS + 1 :]
     return Report(
-        epoch=int(epoch),
-        lr=lr,
-        records=int(records),
-        kept=int(kept),
-        mean=mean,
-        low=low,
-        high=high,
-        first=first,
-        moved=moved,
-        pulse=pulse,
-        stride=int(stride),
-        val_loss=val if has_val else None,
-        losses=row[_SCALARS + 1 : _SCALARS + 1 + count],
+        **integers,
+        **found,
+        val_loss=None if math.isnan(val_loss) else val_loss,
+        blocks=blocks[1 : 1 + int(blocks[0])],
+        losses=losses[1 : 1 + int(losses[0])],
     )
 
 

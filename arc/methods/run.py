@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.methods import random_state
+from arc.optimizers import lrs
 
 
 @dataclass
@@ -164,12 +165,8 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for value in (lr, before):
         if not 0 < value < float("inf"):
             raise ValueError(f"got lr={value}, need a positive, finite LR in the first parameter group")
-    for i, group in enumerate(optimizer.param_groups):
-        new = lr if i == 0 else float(group["lr"]) * (lr / before)
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(new)
-        else:
-            group["lr"] = new
+    groups = optimizer.param_groups
+    lrs.write(groups, [lr, *(float(group["lr"]) * (lr / before) for group in groups[1:])])
 
 
 @contextmanager

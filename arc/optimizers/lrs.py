@@ -1,8 +1,9 @@
-"""Reading and scaling the LRs of an optimizer's parameter groups."""
+"""LRs in parameter groups: read, written and multiplied, here and nowhere else in the package."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -15,25 +16,43 @@ LIMITS: Final = (LOWEST, HIGHEST)
 """No move carries an LR past these, whatever the settings: float32 LRs stay clear of 0 and infinity."""
 
 
-def read(optimizer: torch.optim.Optimizer, *, allow_zero: bool = False) -> tuple[float, ...]:
-    """The LR of every parameter group; ``allow_zero`` lets all of them be 0 (a schedule may start there).
+def listed(optimizer: Any) -> list[Any]:
+    """One optimizer or several as a list.
 
     Raises:
-        TypeError: no optimizer.
+        TypeError: something without ``param_groups``, an empty list, one optimizer twice.
+    """
+    found = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    for one in found or [optimizer]:
+        if not getattr(one, "param_groups", None):
+            raise TypeError(
+                f"got optimizer={type(one).__name__}, need a torch optimizer (with param_groups) "
+                "or a list of them"
+            )
+    if len({id(one) for one in found}) < len(found):
+        raise TypeError("got the same optimizer twice in the list, pass each one once")
+    return found
+
+
+def values(groups: Sequence[Mapping[str, Any]], *, allow_zero: bool = False) -> tuple[float, ...]:
+    """The LR of every group; ``allow_zero`` lets all of them be 0 (a schedule may start there).
+
+    Raises:
         ValueError: an LR that is negative or not finite, or no positive LR at all.
     """
-    groups = getattr(optimizer, "param_groups", None)
-    if not groups:
-        raise TypeError(
-            f"got optimizer={type(optimizer).__name__}, need a torch optimizer (with param_groups)"
-        )
     lrs = tuple(_value(group, i) for i, group in enumerate(groups))
     if not any(lrs) and not allow_zero:
         raise ValueError(f"got lr={list(lrs)}, need at least one positive LR (a group at 0 stays at 0)")
     return lrs
 
 
-def _value(group: dict[str, Any], index: int) -> float:
+def read(optimizer: Any, *, allow_zero: bool = False) -> tuple[float, ...]:
+    """:func:`values` of all groups of one optimizer or several (TypeError for none)."""
+    groups = [group for one in listed(optimizer) for group in one.param_groups]
+    return values(groups, allow_zero=allow_zero)
+
+
+def _value(group: Mapping[str, Any], index: int) -> float:
     value = number(group.get("lr"), "lr")
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"got lr={value} in parameter group {index}, need a finite LR >= 0")
@@ -55,17 +74,27 @@ def limited(multiplier: float, lrs: tuple[float, ...], min_lr: float, max_lr: fl
     return min(1.0, max(multiplier, min_lr / min(positive)))
 
 
-def scale(optimizer: torch.optim.Optimizer, multiplier: float) -> tuple[float, ...]:
-    """Multiply every group's LR; tensor LRs are filled in place. The new LRs."""
-    for group in optimizer.param_groups:
-        set_group(group, number(group["lr"], "lr") * multiplier)
-    return tuple(number(group["lr"], "lr") for group in optimizer.param_groups)
+def scale(groups: Sequence[Any], multiplier: float) -> tuple[float, ...]:
+    """Multiply every group's LR, each shared one once. The new LRs."""
+    write(groups, [number(group["lr"], "lr") * multiplier for group in groups])
+    return tuple(number(group["lr"], "lr") for group in groups)
 
 
-def set_group(group: dict[str, Any], lr: float) -> None:
-    """Set one group's LR; a tensor in place, because compiled and capturable optimizers hold on to it."""
-    if isinstance(group["lr"], Tensor):
-        with torch.no_grad():
-            group["lr"].fill_(lr)
-    else:
-        group["lr"] = lr
+def write(groups: Sequence[Any], lrs: Iterable[float]) -> None:
+    """Set every group's LR.
+
+    A tensor is filled in place, because compiled and capturable optimizers hold on to it; where several
+    groups share one it gets the first one's value.
+    """
+    written: set[int] = set()
+    for group, lr in zip(groups, lrs, strict=True):
+        old = group["lr"]
+        target = old if isinstance(old, Tensor) else group
+        if id(target) in written:
+            continue
+        written.add(id(target))
+        if isinstance(old, Tensor):
+            with torch.no_grad():
+                old.fill_(lr)
+        else:
+            group["lr"] = lr

@@ -63,9 +63,6 @@ PAPER: Final = Policy(
 )
 """Exactly the paper: the most probable action, nothing around it."""
 
-RESTART: Final = 0.1
-"""Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
-
 LEAP: Final = 5
 """Power of a raise that accelerates while the net has hardly moved from its start: 1.618**5 is a decade."""
 
@@ -106,7 +103,12 @@ class PolicyState:
         self._accelerates = True
 
     def decide(
-        self, probabilities: Sequence[float], val_losses: Sequence[float | None], *, still: bool = False
+        self,
+        probabilities: Sequence[float],
+        val_losses: Sequence[float | None],
+        *,
+        still: bool = False,
+        noise: float = 0.0,
     ) -> Move:
         """The next move.
 
@@ -114,26 +116,23 @@ class PolicyState:
             probabilities: of raise, keep, lower.
             val_losses: last validation loss of each period of the window, oldest first, None where missing.
             still: whether the net has hardly moved since its start.
+            noise: standard deviation of a validation loss; infinite: no raise is undone here.
         """
-        return self._undone(val_losses) or self._chosen(probabilities, still)
+        return self._undone(val_losses, noise) or self._chosen(probabilities, still)
 
     def applied(self, multiplier: float) -> None:
         """The factor that the LR really took: limits may have shortened the move."""
         self._last_multiplier = multiplier
 
-    def _undone(self, val_losses: Sequence[float | None]) -> Move | None:
+    def _undone(self, val_losses: Sequence[float | None], noise: float) -> Move | None:
         if not self.policy.undo or self._last_multiplier <= 1 or len(val_losses) < 2:
             return None
         before, after = val_losses[-2:]
-        if before is None or after is None or after <= before:
+        if before is None or after is None or after <= before + 2 * math.sqrt(2) * noise:
             return None
-        return self.taken_back("validation loss got worse after a raise, taken back")
-
-    def taken_back(self, note: str) -> Move:
-        """The move that takes the last raise back; nothing accelerates any more."""
         multiplier = 1 / self._last_multiplier
-        self._forget()
-        return Move(Action.LOWER, multiplier, note)
+        self.forget()
+        return Move(Action.LOWER, multiplier, "validation loss got worse after a raise, taken back")
 
     def _chosen(self, probabilities: Sequence[float], still: bool) -> Move:
         action = probable(probabilities)
@@ -155,15 +154,13 @@ class PolicyState:
             note = f"{why}, power {power:g}"
         return Move(action, math.pow(action.multiplier, power), note)
 
-    def rescue(self, *, restart: bool) -> float:
-        """The factor after a loss that left the rails; what came before counts no more.
+    @property
+    def strength(self) -> float:
+        """A guard's factor on the LR: as strong as acceleration allows."""
+        return math.pow(Action.LOWER.multiplier, self.policy.acceleration)
 
-        As strong as acceleration allows, and :data:`RESTART` for a new start from the initial state.
-        """
-        self._forget()
-        return RESTART if restart else math.pow(Action.LOWER.multiplier, self.policy.acceleration)
-
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What came before counts no more, and nothing accelerates: the network did not decide."""
         self._streak, self._last, self._last_multiplier = 0, Action.KEEP, 1.0
         self._accelerates = False
 

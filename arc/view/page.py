@@ -9,7 +9,6 @@ from html import escape
 from typing import Final
 
 from arc._version import __version__
-from arc.decider import GUARD
 from arc.decision import Decision
 from arc.view.journal import RunLog
 from arc.view.plot import Logged
@@ -108,7 +107,7 @@ def _table(decisions: Sequence[Decision]) -> str:
 
 
 def _row(d: Decision) -> str:
-    asked = d.probabilities != GUARD  # a guard does not ask the network
+    asked = d.source == "network"
     shares = "".join(f'<td class="detail">{f"{p:.2f}" if asked else ""}</td>' for p in d.probabilities)
     return (
         f'<tr><td>{d.epoch}</td><td class="detail">{d.lr_before[0]:.2e}</td>'

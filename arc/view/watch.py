@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from arc.decider import GUARD
 from arc.view.journal import FILE, RunLog, read
 from arc.view.page import page
 
@@ -84,7 +83,7 @@ def _lines(log: RunLog, said: int) -> Iterator[str]:
         decided = decisions.get(call.epoch)
         words = ""
         if decided is not None:
-            sure = f", p={max(decided.probabilities):.2f}" if decided.probabilities != GUARD else ""
+            sure = f", p={max(decided.probabilities):.2f}" if decided.source == "network" else ""
             words = f"  {decided.action.label} to {decided.lr_after[0]:.2e}{sure}"
         yield f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}{words}"
 

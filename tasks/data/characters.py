@@ -25,6 +25,7 @@ ALPHABETS = {
     "greek": "αβγδεζηθικλμνξοπρστυφχψω",
     "cyrillic": "бгджзилмпуфцчшыэ",
     "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "cyrillic capitals": "БГДЖЗИЛПФЦЧШЩЭЮЯ",
     "digits": "0123456789",
 }
 """The characters of each script; all twelve fonts have them."""

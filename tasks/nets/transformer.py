@@ -41,7 +41,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(positions, width)
-        self.blocks = nn.Sequential(*(_Block(width, heads, causal, dropout) for _ in range(layers)))
+        self.blocks = nn.Sequential(*(Block(width, heads, causal, dropout) for _ in range(layers)))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
@@ -59,7 +59,9 @@ class Transformer(nn.Module):
         return logits
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Attention, then a perceptron; each reads normalised states and adds to them."""
+
     def __init__(self, width: int, heads: int, causal: bool, dropout: float) -> None:
         super().__init__()
         self.attention = _Attention(width, heads, causal)
@@ -68,6 +70,7 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
+        """States (batch, length, width), with what both halves add."""
         states = states + self.dropout(self.attention(self.norms[0](states)))
         return torch.add(states, self.dropout(self.perceptron(self.norms[1](states))))
 

@@ -1,0 +1,124 @@
+"""One handle for one or several optimizers: their LRs read, multiplied within bounds, and watched."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from arc.optimizers import lrs, schedulers
+
+
+class ForeignWrite(NamedTuple):
+    """An LR that somebody else wrote since the handle last set or looked at it."""
+
+    group: int  # index over all groups of all optimizers
+    expected: float  # what the handle left there
+    found: float  # what is there now
+
+
+class Optimizers:
+    """The LRs of one or several optimizers, moved together by one factor.
+
+    An optimizer is anything with ``param_groups`` (a list of mappings with an ``lr``): torch's, and
+    stand-ins for others. A group, and a tensor LR, that several groups or optimizers share is moved once.
+
+    Args:
+        optimizer: one optimizer, or a list of them.
+        scheduler: torch schedulers on them (one, or a list); what they compute the LR from moves along.
+        min_lr: no move carries a group's positive LR below it.
+        max_lr: no move carries a group's LR above it.
+        control: False never writes anything, :meth:`move` only says what it would do.
+
+    Raises:
+        RuntimeError: a scheduler that was not passed drives one of the optimizers.
+        TypeError: no optimizer, no scheduler.
+        ValueError: no usable LR, or an LR outside the bounds.
+
+    Example:
+        >>> import torch
+        >>> weight, bias = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(1))
+        >>> sgd, adam = torch.optim.SGD([weight], lr=0.5), torch.optim.Adam([bias], lr=0.125)
+        >>> both = Optimizers([sgd, adam])
+        >>> both.move(2.0)
+        ((0.5, 0.125), (1.0, 0.25))
+        >>> adam.param_groups[0]["lr"] = 0.1
+        >>> both.foreign()
+        (ForeignWrite(group=1, expected=0.25, found=0.1),)
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        scheduler: Any = None,
+        *,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
+        control: bool = True,
+    ) -> None:
+        self.all = lrs.listed(optimizer)
+        self._schedulers = schedulers.checked(scheduler)
+        self._bounds = (lrs.LOWEST if min_lr is None else min_lr, lrs.HIGHEST if max_lr is None else max_lr)
+        self.in_control = control
+        before = self.read()
+        if not self._schedulers:  # a schedule may ramp the LR up from far below
+            for lr in before:
+                if min_lr is not None and 0 < lr < min_lr:
+                    raise ValueError(f"got lr={lr} and min_lr={min_lr}, the LR must start within the bounds")
+                if max_lr is not None and lr > max_lr:
+                    raise ValueError(f"got lr={lr} and max_lr={max_lr}, the LR must start within the bounds")
+        self._left = before
+
+    @property
+    def groups(self) -> list[Any]:
+        """The parameter groups of all optimizers, in order."""
+        return [group for optimizer in self.all for group in optimizer.param_groups]
+
+    def read(self) -> tuple[float, ...]:
+        """The LR of every parameter group of every optimizer.
+
+        Raises:
+            RuntimeError: a scheduler that was not passed drives an optimizer (only in control).
+            ValueError: an LR that is negative or not finite, or no positive LR at all without a scheduler.
+        """
+        if self.in_control and schedulers.strangers(self.all, self._schedulers):
+            raise RuntimeError(schedulers.REMEDY)
+        return lrs.values(self.groups, allow_zero=bool(self._schedulers) or not self.in_control)
+
+    @property
+    def reference(self) -> float:
+        """The LR that stands for all groups: the first that is not 0; 0 if all are."""
+        return lrs.reference(self.read())
+
+    def move(self, multiplier: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Multiply all LRs, as far as the bounds allow; the LRs before and after."""
+        before = self.read()
+        allowed = self.allowed(multiplier)
+        if not self.in_control:
+            return before, tuple(lr * allowed for lr in before)
+        if allowed == 1:
+            return before, before
+        after = lrs.scale(self.groups, allowed)
+        schedulers.scale(self.groups, self._schedulers, allowed)
+        self._left = after
+        return before, after
+
+    def allowed(self, multiplier: float) -> float:
+        """The factor as far as the bounds allow it: 1 where they allow nothing."""
+        return lrs.limited(multiplier, self.read(), *self._bounds)
+
+    def foreign(self) -> tuple[ForeignWrite, ...]:
+        """Which LRs somebody else wrote since the last move or the last call of this; the new ones are kept.
+
+        Empty where a scheduler was passed (its writes are expected), where nothing is controlled, and
+        where torch's ``ReduceLROnPlateau`` is on one of the optimizers: it multiplies what it finds, so
+        it undoes no decision. Groups added since are no writes.
+        """
+        now = lrs.values(self.groups, allow_zero=True)
+        left, self._left = self._left, now
+        if self._schedulers or not self.in_control:
+            return ()
+        found = tuple(
+            ForeignWrite(i, *pair)
+            for i, pair in enumerate(zip(left, now, strict=False))
+            if pair[0] != pair[1]
+        )
+        return () if found and schedulers.has_plateau(self.all) else found

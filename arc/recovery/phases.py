@@ -1,0 +1,381 @@
+"""What follows from a call: nothing, a way back, or a lower LR. All rules on that, as one pure function.
+
+A run begins in its *start*: what ruins it there leads back to the initial state. A *second start* tries a
+tenth of the LR after a start that moved the weights suspiciously far. A raise of the LR is on *trial* until
+the period ends. Otherwise the run is *running*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal, NamedTuple
+
+from arc.history.report import Report
+from arc.recovery.pulse import ALIVE
+from arc.recovery.yardstick import Yardstick
+
+RESTART: Final = 0.1
+"""Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
+START_PERIODS: Final = 3
+"""Periods that count as the start."""
+RESTARTS: Final = 8
+"""Most ways back to the initial state in a run."""
+FAR: Final = 3.0
+"""An LR is suspected of being far too high if the median parameter tensor moved by so many times its norm in
+the first call; and, with :data:`FAR_TWICE`, in the second if the calls' directions have little in common."""
+FAR_TWICE: Final = 0.7
+TURNED: Final = 0.25
+"""Cosine of two calls' changes below which they have little in common; .25 to .5 near the best LR."""
+RUINED: Final = 0.5
+"""A start is ruined where the loss is no lower than at the very start though the median tensor moved by this
+share of its norm in one call: with a far too low LR the loss stays where it was as well."""
+SPIKE: Final = 3.0
+"""It is also ruined where a stretch of a call's losses was so many times the first."""
+AS_FAR: Final = 0.5
+"""A second start is kept if the loss fell by this share of what it fell at the first."""
+CLEAR: Final = 2.0
+"""Standard deviations by which a loss has to differ to be worse at the end of a period,"""
+SUDDEN: Final = 6.0
+"""and at once."""
+SPANS: Final = 10.0
+"""Before a run has learned, its loss is exploded so many times the span of its calls above its best."""
+LOWEST_SHARE: Final = 0.01
+"""No way back lowers the LR below this share of one that the run has trained well with."""
+
+Restored = Literal["initial", "good"]
+Source = Literal["network", "guard", "restart", "trial", "anneal", "schedule"]
+
+
+class Trial(NamedTuple):
+    """The call after which the LR was raised: its mean and validation loss, and the factor."""
+
+    mean: float
+    val_loss: float | None
+    factor: float
+
+
+class FirstStart(NamedTuple):
+    """What a second start is measured by: lowest loss of the first, and the factor on the LR since."""
+
+    low: float
+    factor: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Where a run stands.
+
+    Attributes:
+        good_calls: calls without trouble since the initial state.
+        restarts: ways back to it so far.
+        blown: calls in a row with an exploded loss; ``blown_mean`` is the last one's mean.
+        still: calls in a row in which the net looked dead.
+        first_start: while a second start runs.
+        trial: while a raise is on trial.
+        exploded_best, trial_best: best mean when an explosion, a failed trial last led back: without a
+            better one since, the same reason does not lead back again.
+    """
+
+    good_calls: int = 0
+    restarts: int = 0
+    blown: int = 0
+    blown_mean: float = math.inf
+    still: int = 0
+    first_start: FirstStart | None = None
+    trial: Trial | None = None
+    exploded_best: float = math.inf
+    trial_best: float = math.inf
+
+    def raised(self, report: Report, factor: float) -> State:
+        """The same after a decision that raised the LR."""
+        return replace(self, trial=Trial(report.mean, report.val_loss, factor))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; :meth:`from_dict` reads them."""
+        return asdict(self) | {
+            "first_start": None if self.first_start is None else list(self.first_start),
+            "trial": None if self.trial is None else list(self.trial),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> State:
+        """What :meth:`as_dict` described."""
+        first, trial = values["first_start"], values["trial"]
+        return cls(
+            **{
+                **values,
+                "first_start": None if first is None else FirstStart(*first),
+                "trial": None if trial is None else Trial(*trial),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What else decides.
+
+    Attributes:
+        copies: whether there are states to go back to.
+        strength: factor of a guard on the LR.
+        undo: whether raises are on trial.
+        explosions: whether finite losses are judged at all.
+        start_calls: good calls that make the start.
+        ends_period: whether a period ends with this call.
+        anneals: whether the final fall of the LR has begun.
+        relearns: whether what is left of the run would do to begin again.
+    """
+
+    copies: bool
+    strength: float
+    undo: bool
+    explosions: bool
+    start_calls: int
+    ends_period: bool
+    anneals: bool
+    relearns: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What follows from a call.
+
+    Attributes:
+        state: where the run stands then.
+        reason: in words; empty: nothing follows, and the network may be asked.
+        source: which kind of rule spoke.
+        restore: the copy to put back.
+        factor: on the LRs.
+        good: whether the call's losses are normal ones for this run.
+        keep: whether the present weights become the good copy (before anything is restored).
+        fresh: whether the run begins anew: what is known of its losses is forgotten.
+    """
+
+    state: State
+    reason: str = ""
+    source: Source = "guard"
+    restore: Restored | None = None
+    factor: float = 1.0
+    good: bool = False
+    keep: bool = False
+    fresh: bool = False
+
+
+def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict:
+    """What follows from a call of ``step()``; the rules in their order, docs/controller.md states them."""
+    for rule in _RULES:
+        found = rule(state, report, yard, now)
+        if found is not None:
+            return found
+    calls = state.good_calls + 1
+    ends = state.trial is not None and now.ends_period
+    after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
+    return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
+
+
+def in_start(state: State, now: Situation) -> bool:
+    """Whether what ruins the run leads back to the initial state."""
+    return now.copies and state.good_calls < now.start_calls and state.restarts < RESTARTS
+
+
+# -- the rules --------------------------------------------------------------------------------
+
+
+def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """Weights that are not finite, or losses that mostly are not; a few bad losses lower nothing."""
+    lost = report.whole == 0
+    if not lost and report.bad <= 0.5 and math.isfinite(report.mean):
+        return None
+    trouble = (
+        "the weights are not finite" if lost else f"{report.bad:.0%} of the training losses are not finite"
+    )
+    if state.trial is not None and now.copies:
+        reason = f"{trouble} after a raise, went back to the state before it"
+        return _taken_back(state, reason, restore="good")
+    if now.copies and (in_start(state, now) or not state.good_calls):
+        return _again(state, trouble)
+    factor = _floored(now.strength, report, yard)
+    back = ", went back to the last good state" if now.copies else ""
+    return Verdict(
+        state=replace(state, trial=None, blown=0),
+        reason=trouble + back + _stays(factor),
+        restore="good" if now.copies else None,
+        factor=factor,
+    )
+
+
+def _second_start(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """The end of a second start: it is kept if the loss fell nearly as far as at the first."""
+    first = state.first_start
+    if first is None or yard.first is None:
+        return None
+    if yard.first - _low(report) >= AS_FAR * (yard.first - first.low):
+        after = State(restarts=state.restarts, good_calls=1)
+        return Verdict(state=after, good=True, keep=True, fresh=True)
+    return Verdict(
+        state=replace(state, first_start=None),
+        reason="the loss fell far less at the lower LR, went back to the first start",
+        source="restart",
+        restore="good",
+        factor=1 / first.factor,
+    )
+
+
+def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A raise after which all losses got worse beyond their noise: at once, or when the period ends."""
+    trial = state.trial
+    if trial is None or not (now.undo and now.copies):
+        return None
+    clear = SUDDEN if not now.ends_period else CLEAR
+    if not _worse(report.mean, trial.mean, yard.noise, clear):
+        return None
+    if report.val_loss is not None and trial.val_loss is not None:
+        scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
+        if not _worse(report.val_loss, trial.val_loss, scatter, clear):
+            return None
+    reason = "all losses got worse after a raise, took it back"
+    if yard.best >= state.trial_best:
+        return _taken_back(state, reason)
+    after = replace(state, trial_best=yard.best)
+    return _taken_back(after, f"{reason} and went back to the state before it", restore="good")
+
+
+def _ruined(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A start whose loss is no lower than at the very start though the weights moved far."""
+    if not in_start(state, now) or now.anneals or yard.first is None or not now.explosions:
+        return None
+    spike = max(report.blocks, default=-math.inf) >= SPIKE * yard.first > 0
+    if not (report.shift >= RUINED and (report.mean >= yard.first or spike)):
+        return None
+    return _again(state, "the start ruined the net, training loss at or far above its first value")
+
+
+def _far(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A start that moved the weights so far that a second one at a tenth of the LR is tried."""
+    if not in_start(state, now) or now.anneals or not now.explosions:
+        return None
+    once = state.good_calls == 0 and report.shift >= FAR
+    twice = state.good_calls == 1 and report.shift >= FAR_TWICE and report.cosine < TURNED
+    if not (once or twice):
+        return None
+    return Verdict(
+        state=replace(
+            state, first_start=FirstStart(_low(report), RESTART), restarts=state.restarts + 1, trial=None
+        ),
+        reason=f"moved by {report.shift:.1f} times its norm in a call, starts again at a lower LR",
+        source="restart",
+        restore="initial",
+        factor=RESTART,
+        keep=True,
+    )
+
+
+def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A loss that has lost all that was learned, two calls in a row and not coming down."""
+    if not now.explosions or not _exploded(report, yard):
+        return None
+    recovers = report.mean < state.blown_mean - yard.noise
+    after = replace(state, blown=state.blown + 1, blown_mean=report.mean)
+    if state.blown == 0 or recovers:
+        return Verdict(state=after)
+    after = replace(after, blown=0, blown_mean=math.inf, trial=None)
+    if yard.best >= state.exploded_best:  # it came back to this after the last time
+        return Verdict(
+            state=after,
+            reason=f"training loss stays at {report.mean:.3g} after a way back: taken as it is from here",
+            factor=max(1.0, yard.best_lr / report.lr),
+            good=True,
+            keep=now.copies,
+            fresh=True,
+        )
+    after = replace(after, exploded_best=yard.best)
+    trouble = f"training loss exploded to {report.mean:.3g} (was {yard.best:.3g} to {yard.highest:.3g})"
+    factor = _floored(now.strength, report, yard)
+    back = ", went back to the last good state" if now.copies else ""
+    return Verdict(
+        state=after,
+        reason=trouble + back + _stays(factor),
+        restore="good" if now.copies else None,
+        factor=factor,
+    )
+
+
+def _dead(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A net of which most parameters have stopped to move, two calls in a row."""
+    if not report.pulse < ALIVE or now.anneals or not (now.copies and now.relearns):
+        return None
+    if state.restarts >= RESTARTS:
+        return None
+    if state.still == 0:
+        return Verdict(state=replace(state, still=1))
+    return _again(state, "most of the net has stopped to move, it is dead")
+
+
+_RULES: Final[tuple[Callable[[State, Report, Yardstick, Situation], Verdict | None], ...]] = (
+    _broken,
+    _second_start,
+    _trial,
+    _ruined,
+    _far,
+    _explosion,
+    _dead,
+)
+
+
+# -- what they share --------------------------------------------------------------------------
+
+
+def _again(state: State, trouble: str) -> Verdict:
+    """Back to the initial state, at a tenth of the LR."""
+    return Verdict(
+        state=State(restarts=state.restarts + 1),
+        reason=f"{trouble}, went back to the initial state",
+        source="restart",
+        restore="initial",
+        factor=RESTART,
+        fresh=True,
+    )
+
+
+def _taken_back(state: State, reason: str, *, restore: Restored | None = None) -> Verdict:
+    assert state.trial is not None
+    return Verdict(
+        state=replace(state, trial=None, blown=0),
+        reason=reason,
+        source="trial",
+        restore=restore,
+        factor=1 / state.trial.factor,
+    )
+
+
+def _worse(value: float, before: float, noise: float, clear: float) -> bool:
+    """Whether one loss is above another by so many deviations of the difference of two."""
+    return value > before + clear * math.sqrt(2) * noise  # never where the noise is not known
+
+
+def _exploded(report: Report, yard: Yardstick) -> bool:
+    if yard.first is None or not math.isfinite(yard.noise):
+        return False
+    limit = (
+        yard.first if yard.learned else yard.best + SPANS * max(yard.highest - yard.best, SUDDEN * yard.noise)
+    )
+    if report.mean < limit or report.mean < yard.best + SUDDEN * yard.noise:
+        return False
+    if report.val_loss is None or not math.isfinite(yard.best_val):
+        return True
+    scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
+    return report.val_loss > yard.best_val + CLEAR * scatter  # else only the objective has changed
+
+
+def _floored(factor: float, report: Report, yard: Yardstick) -> float:
+    """The factor, but none that carries the LR below a hundredth of one that trained well."""
+    return min(1.0, max(factor, LOWEST_SHARE * yard.best_lr / report.lr))
+
+
+def _stays(factor: float) -> str:
+    return "; the LR stays, a hundredth of what trained well" if factor == 1 else ""
+
+
+def _low(report: Report) -> float:
+    return min(report.blocks, default=report.mean)

@@ -1,0 +1,103 @@
+"""How much memory copies take, and whether the host has room for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from arc.optimizers.lrs import listed
+from arc.recovery.tensors import local, usable
+
+SHARE: Final = 4
+"""Copies may take one part in so many of the free host memory."""
+
+
+def nbytes(optimizers: Any, model: nn.Module | None = None) -> int:
+    """Bytes of one copy: parameters, optimizer state and, with a model, its buffers; this rank's shards.
+
+    State that an optimizer makes in its first step is guessed before it: two tensors like the parameter
+    where the group has ``betas``, one where it has a momentum, else two unless the group is plain SGD's.
+    """
+    total = sum(_size(b) for b in model.buffers()) if model is not None else 0
+    for optimizer in listed(optimizers):
+        states = getattr(optimizer, "state", {})
+        for group in optimizer.param_groups:
+            for parameter in group.get("params", ()):
+                own, state = _size(parameter), states.get(parameter)
+                total += own + (sum(_sizes(state)) if state else own * _tensors_to_come(group))
+    return total
+
+
+def fits(optimizers: Any, model: nn.Module | None = None, *, copies: int = 2) -> bool:
+    """Whether so many copies take under a quarter of the free host memory.
+
+    Ranks on one host (``LOCAL_WORLD_SIZE``, as torchrun sets it) share it. Where free memory cannot be
+    known (Windows), no copy fits: ask for one by ``rollback=True``.
+    """
+    free = free_memory()
+    if free is None:
+        return False
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return copies * nbytes(optimizers, model) * ranks * SHARE < free
+
+
+def free_memory(root: str | Path = "/") -> int | None:
+    """Bytes of host memory that are free, within the container's limit; None if unknown.
+
+    Linux says it (``/proc/meminfo``); elsewhere a quarter of the machine's memory is taken for free.
+    """
+    known = [_available(Path(root) / "proc/meminfo"), _left_in_container(Path(root) / "sys/fs/cgroup")]
+    found = [value for value in known if value is not None]
+    if found:
+        return min(found)
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _available(meminfo: Path) -> int | None:
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _left_in_container(cgroup: Path) -> int | None:
+    try:
+        limit, used = (int((cgroup / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such files, or the word "max"
+        return None
+    return max(0, limit - used + int(stat.get("inactive_file", 0)))  # cached files give way
+
+
+def _tensors_to_come(group: dict[str, Any]) -> int:
+    if "betas" in group:
+        return 2
+    if "momentum" in group:
+        return 1 if group["momentum"] or "dampening" not in group else 0
+    return 2
+
+
+def _size(tensor: Tensor) -> int:
+    if not usable(tensor):
+        return 0
+    own = local(tensor)
+    return own.numel() * own.element_size()
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    if isinstance(value, Tensor):
+        yield _size(value)
+    elif isinstance(value, dict | list | tuple):
+        values: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        for one in values:
+            yield from _sizes(one)

@@ -1,0 +1,141 @@
+"""What is normal for this run: the level of its losses, how much they scatter, and its best call.
+
+A single loss is no yardstick: at batch size 1 it is noise. What is measured by are means of calls, and how
+much those scatter.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+from typing import Any, Final
+
+from arc.history.report import Report
+
+SEEN: Final = 12
+"""Calls that the scatter is taken of, the last good ones."""
+LEAST: Final = 4
+"""Calls from which on the scatter from call to call is known."""
+GRAIN: Final = 0.01
+"""Share of the range of all calls' means that counts as noise at least: a full batch has none."""
+_MAD: Final = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
+
+
+class Yardstick:
+    """Knows the losses of the run so far.
+
+    Attributes:
+        first: level of the training loss at the run's very start; None before the first call.
+        best: lowest mean training loss of a good call; infinite before the first.
+        best_lr: the reference LR of that call: one that this run has trained well with.
+        highest: highest mean training loss of a good call.
+    """
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+        self._first_noise = math.inf
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all but the level at the start: the net is where it was then."""
+        self.best, self.highest = math.inf, -math.inf
+        self.best_lr = 0.0
+        self._within: deque[float] = deque(maxlen=SEEN)
+        self._means: deque[float] = deque(maxlen=SEEN)
+        self._vals: deque[float] = deque(maxlen=SEEN)
+
+    def begin(self, report: Report) -> None:
+        """Take the level of the run's start from its first call."""
+        if self.first is None and report.blocks:
+            self.first = report.blocks[0]
+            self._first_noise = _scatter(report.blocks)
+
+    def add(self, report: Report) -> None:
+        """Remember a good call."""
+        if report.mean < self.best:
+            self.best, self.best_lr = report.mean, report.lr
+        self.highest = max(self.highest, report.mean)
+        self._means.append(report.mean)
+        if len(report.blocks) >= LEAST:
+            self._within.append(_scatter(report.blocks) / math.sqrt(len(report.blocks)))
+        if report.val_loss is not None:
+            self._vals.append(report.val_loss)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a call's mean training loss; infinite while nobody can tell."""
+        found = [median(self._within)] if self._within else []
+        if len(self._means) >= LEAST:
+            found.append(_scatter(self._means))
+        if not found:
+            return math.inf
+        return max(*found, GRAIN * (self.highest - self.best), 1e-12 * abs(self.best))
+
+    @property
+    def val_noise(self) -> float:
+        """That of a validation loss."""
+        if len(self._vals) < LEAST:
+            return math.inf
+        grain = GRAIN * (max(self._vals) - min(self._vals))
+        return max(_scatter(self._vals), grain, 1e-12 * abs(self._vals[-1]))
+
+    @property
+    def start_noise(self) -> float:
+        """How well the level at the start is known; infinite while nobody can tell."""
+        return self._first_noise
+
+    @property
+    def val_loss(self) -> float | None:
+        """The last validation loss of a good call."""
+        return self._vals[-1] if self._vals else None
+
+    @property
+    def best_val(self) -> float:
+        """The lowest of the last validation losses; infinite without one."""
+        return min(self._vals, default=math.inf)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the training loss has clearly fallen below its level at the start."""
+        if self.first is None:
+            return False
+        return self.first - self.best > 4 * max(self.noise, self.start_noise)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        return {
+            "first": self.first,
+            "first_noise": self._first_noise,
+            "best": self.best,
+            "best_lr": self.best_lr,
+            "highest": self.highest,
+            "within": list(self._within),
+            "means": list(self._means),
+            "vals": list(self._vals),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.restart()
+        self.first, self._first_noise = state["first"], float(state["first_noise"])
+        self.best, self.best_lr = float(state["best"]), float(state["best_lr"])
+        self.highest = float(state["highest"])
+        self._within.extend(state["within"])
+        self._means.extend(state["means"])
+        self._vals.extend(state["vals"])
+
+
+def _scatter(values: Sequence[float] | deque[float]) -> float:
+    """Robust standard deviation of values about a trend, from their successive differences.
+
+    Infinite for fewer than :data:`LEAST`.
+    """
+    row = list(values)
+    if len(row) < LEAST:
+        return math.inf
+    steps = [b - a for a, b in itertools.pairwise(row)]
+    trend = median(steps)
+    return _MAD * median(abs(step - trend) for step in steps) / math.sqrt(2)

@@ -1,0 +1,1 @@
+"""Healthy trainings that look ill: what a controller must leave alone."""

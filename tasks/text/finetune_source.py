@@ -1,0 +1,122 @@
+"""Fine-tuning of a small transformer to other packages' source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import source_text
+from tasks.data.text import crop
+from tasks.loop import TaskRun
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.gpt import GPT
+from tasks.nets.pretrained import load_pretrained
+
+PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSource(Task):
+    """Tell whose source some words are, beginning with a transformer that tells other packages.
+
+    That net is trained when it is first needed; the head begins at random.
+
+    Attributes:
+        packages: directories of the standard library, one class each.
+        pretraining: epochs on ``PRETRAINED_ON``; 0 begins at random.
+        words: ids of words (see :func:`tasks.data.source_text.labelled`).
+        rows: training rows; validation and test have a quarter as many each.
+        length: words of an example.
+        span: words of a training row, of which an epoch sees ``length`` at a random place.
+        width: of the transformer.
+        layers: its blocks.
+        heads: of each.
+    """
+
+    role = "zoo"
+    together = True
+
+    packages: tuple[str, ...]
+    pretraining: int
+    words: int
+    rows: int
+    length: int
+    span: int
+    width: int
+    layers: int
+    heads: int
+
+    def load(self, source: Source) -> Splits:
+        """``text`` is int32 (rows, span or length), ``label`` int64 (rows,)."""
+        source.require_embedded()
+        sizes = {"rows": self.rows, "held_out": self.rows // 4, "length": self.length, "span": self.span}
+        return source_text.labelled(self.packages, words=self.words, **sizes)
+
+    def build(self) -> nn.Module:
+        """The transformer with a fresh head."""
+        sizes = {"width": self.width, "layers": self.layers, "heads": self.heads, "positions": self.length}
+        classes = len(self.packages)
+        net = GPT(pooled=True, vocabulary=self.words, outputs=classes, causal=False, **sizes)
+        if self.pretraining:
+            numbers = (self.words, *sizes.values(), self.rows, self.span, self.pretraining)
+            key = "-".join(map(str, (*PRETRAINED_ON, *numbers, torch.__version__)))
+            fresh, net.head = net.head, nn.Sequential()
+            load_pretrained(net, f"pretrained-source-{key}", 1, self._pretrained)
+            net.head = fresh
+        return net
+
+    def _pretrained(self) -> nn.Module:
+        first = replace(self, packages=PRETRAINED_ON, rows=2 * self.rows, pretraining=0)
+        run = TaskRun(first, first.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
+        run.train(self.pretraining * run.steps_per_epoch)
+        run.model.head = nn.Sequential()
+        return run.model
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["text"].long())
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A window of each row at a random place."""
+        return crop(batch, self.length, generator)
+
+    scales: ClassVar = {
+        "mini": {
+            "packages": ("email", "http", "multiprocessing", "xml"),
+            "pretraining": 15,
+            "words": 400,
+            "rows": 640,
+            "length": 20,
+            "span": 120,
+            "width": 32,
+            "layers": 2,
+            "heads": 2,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "packages": ("email", "http", "multiprocessing", "xml"),
+            "pretraining": 20,
+            "words": 8192,
+            "rows": 4096,
+            "length": 128,
+            "span": 256,
+            "width": 256,
+            "layers": 6,
+            "heads": 4,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+        },
+    }
