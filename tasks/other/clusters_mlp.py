@@ -81,7 +81,7 @@ class ClustersMLP(Task):
             "columns": 40,
             "classes": 10,
             "spread": 1.0,
-            "hidden": 384,
+            "hidden": 512,
             "layers": 4,
             "dropout": 0.1,
             "batch_size": 256,

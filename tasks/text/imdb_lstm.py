@@ -109,11 +109,11 @@ class IMDBLSTM(Task):
         },
         "medium": {
             "vocabulary": 8192,
-            "length": 100,
-            "span": 200,
+            "length": 120,
+            "span": 120,
             "rows": None,
             "embedding": 64,
-            "hidden": 96,
+            "hidden": 128,
             "dropout": 0.3,
             "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
