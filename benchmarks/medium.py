@@ -1,4 +1,4 @@
-"""What the medium trainings cost: ``python -m benchmarks.medium`` prints one Markdown row per task and data source.
+"""What the medium trainings cost: ``python -m benchmarks.medium`` prints a row of Markdown for each task.
 
 Embedded data by default; ``--root DIRECTORY`` takes the real files below it (docs/results/real.md) instead.
 CPU time of one thread, so that other work on the machine hardly counts.
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="*", help="some of them only")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    print("| task | data | parameters, M | rows | batch | steps | passes | ms/step | minutes | seconds to load |")
+    print("| task | data | parameters, M | rows | batch | steps | passes | ms/step | minutes | s to load |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for training in TRAININGS:
         if chosen.tasks and training.task not in chosen.tasks:
