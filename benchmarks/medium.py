@@ -49,10 +49,8 @@ def row(training: Training, root: Path | None, steps: int) -> str | None:
         return None
     task = registry.get(training.task, "medium")
     source = Source(kind="local", path=str(root / training.folder)) if root and training.folder else Source()
-    began = time.thread_time()
     data = task.load(source)
     run = TaskRun(task, data, optimizer=training.optimizer, lr=training.lr, seed=0, recipe=task.recipe)
-    load = time.thread_time() - began
     parameters = sum(p.numel() for p in run.model.parameters())
     run.train(3)
     began = time.thread_time()
@@ -67,7 +65,7 @@ def row(training: Training, root: Path | None, steps: int) -> str | None:
     return (
         f"| `{training.task}` | {source.kind} | {parameters / 1e6:.2f} | {rows} | {run.batch_size} | "
         f"{run.steps_per_epoch} x {training.epochs} | {total / run.pass_steps:.1f} | {1000 * step:.0f} | "
-        f"{minutes:.1f} | {load:.0f} |"
+        f"{minutes:.1f} |"
     )
 
 
@@ -79,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="*", help="some of them only")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    print("| task | data | parameters, M | rows | batch | steps | passes | ms/step | minutes | s to load |")
-    print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print("| task | data | parameters, M | rows | batch | steps | passes | ms/step | minutes |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
     for training in TRAININGS:
         if chosen.tasks and training.task not in chosen.tasks:
             continue
