@@ -26,6 +26,7 @@ class CompareConfig:
     decades: list[float]
     seeds: Any
     selection_seeds: list[int]
+    oracle: Any
     horizon: float
     optimizer: str | None
     epochs: int | None
@@ -94,6 +95,7 @@ def plan_of(config: CompareConfig) -> plans.Plan:
         places=tuple(found),
         seeds=config.seed_list(),
         selection_seeds=tuple(config.selection_seeds),
+        oracle=plans.oracle(config.oracle),
         horizon=config.horizon,
         epoch_steps=config.epoch_steps,
         base_seed=config.seed,
@@ -140,7 +142,7 @@ def perform(units: Sequence[ComparisonUnit], config: CompareConfig, command: str
         workers=processes,
         title="compare",
         unit_name="runs",
-        tick_name="runs",
+        tick_name="epochs",
         timeout=60 * config.timeout,
     )
     return workers.report(outcome, unit_name="runs")

@@ -18,11 +18,11 @@ from arc.methods.step_sampling import StepSampling
 from data_gen import store
 from data_gen.generate import load
 from proxy_eval import comparison_schema as schema
-from proxy_eval import methods
-from proxy_eval.clock import Clock
+from proxy_eval import memory, methods
 from proxy_eval.kept import Kept, Measured
 from proxy_eval.made_with import made_with
-from proxy_eval.watched import Epoch, WatchedRun, budget, follow
+from proxy_eval.unfinished import Checkpoint, Unfinished
+from proxy_eval.watched import WatchedRun, budget, follow
 from tasks import registry
 from tasks.base import Source
 from tasks.errors import InputError
@@ -94,41 +94,58 @@ class ComparisonUnit:
 
     @property
     def ticks(self) -> int:
-        """The bar counts runs."""
-        return 1
+        """The bar counts epochs."""
+        return self.epochs
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Run it and write its part."""
-        began = time.thread_time()
-        row = self.row()
-        row["unit_seconds"] = time.thread_time() - began
-        table = pa.Table.from_pylist([row], schema=schema.RUN.with_metadata(made_with()))
+        """Run it and write its part; goes on where a killed process has left a checkpoint."""
+        table = pa.Table.from_pylist([self.row(tick)], schema=schema.RUN.with_metadata(made_with()))
         store.write(self.path, table)
+        Checkpoint(self.path).delete()
         return 1
 
-    def row(self) -> dict[str, Any]:
-        """Run it; one row of :data:`proxy_eval.comparison_schema.RUN`, but for ``unit_seconds``."""
+    def row(self, tick: workers.Tick = lambda: None) -> dict[str, Any]:
+        """Run it; one row of :data:`proxy_eval.comparison_schema.RUN`."""
+        began = time.perf_counter(), time.thread_time()
         if methods.identity(self.method, self.options) != self.identity:
             raise InputError(f"the controller of {self.label} has changed since the start; run it again")
+        memory.reset(self.device)
         run, before = self._new_run()
         steps = self.epochs * run.steps_per_epoch
         kept = Kept(run, before.test, budget(run, self.epochs))
-        trace: list[Epoch] = []
+        so_far = Unfinished(run, kept)
+        trace, clock = so_far.trace, so_far.clock
+        file = Checkpoint(self.path)
         method: Method | None = None
         failure = None
-        clock = Clock()
+
+        def spent() -> tuple[float, float]:
+            earlier = so_far.before
+            return earlier[0] + time.perf_counter() - began[0], earlier[1] + time.thread_time() - began[1]
+
         try:
             with clock:
                 method = methods.make(self.method, run, steps, **self.options)
-                epochs = follow(run, method, self.epochs)
+            if (saved := file.read()) is not None:
+                so_far.load_state_dict(saved, method)
+                for _ in trace:
+                    tick()
+            epochs = follow(run, method, self.epochs, so_far.followed)
             while (epoch := clock.time(epochs)) is not None:
+                if epoch.number > len(trace):
+                    tick()
                 trace[epoch.number - 1 :] = [epoch]
                 kept.see(epoch)
+                if file.due and epoch.number < self.epochs:
+                    so_far.memory = max(so_far.memory, memory.peak(self.device))
+                    file.write(so_far.state_dict(method) | {"before": spent()})
         except (InputError, methods.MethodError):
             raise
         except FAILURES as error:
             failure = f"{type(error).__name__}: {error}"
         found = decisions(method)
+        scores, diverged = kept.scores(), kept.diverged()
+        wall, cpu = spent()
         task = run.task
         return {
             "run_id": self.run_id,
@@ -153,11 +170,14 @@ class ComparisonUnit:
             "untrained_val_metric": before.val.metric,
             "untrained_test_loss": before.test.test_loss,
             "untrained_test_metric": before.test.test_metric,
-            **kept.scores(),
+            **scores,
             **{k: int(getattr(run.cost, k)) for k in ("forwards", "backwards", "steps", "snapshots")},
             "seconds": clock.wall,
             "cpu_seconds": clock.cpu,
-            "diverged": kept.diverged(),
+            "unit_seconds": cpu,
+            "wall_seconds": wall,
+            "peak_memory": max(so_far.memory, memory.peak(self.device)),
+            "diverged": diverged,
             "failure": failure,
             "decision_epoch": [d.epoch for d in found],
             "decision": [d.action.label for d in found],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-VERSION = 1
+from data_gen import store
+from tasks.errors import InputError
+
+VERSION = 2
 """Part of run_id: a change of the schema or of how a run is measured starts a new set of runs."""
 
 _CURVE = pa.list_(pa.float32())
@@ -33,7 +36,7 @@ RUN = pa.schema(
         _field("options", pa.string(), "JSON: its options"),
         _field("identity", pa.string(), "JSON: hash of the controller's weights and its rules; null"),
         _field("task", pa.string(), "task name; also the partition"),
-        _field("scale", pa.string(), "mini or paper"),
+        _field("scale", pa.string(), "mini, medium or paper"),
         _field("data", pa.string(), "fingerprint of the data"),
         _field("optimizer", pa.string(), "name of the optimizer"),
         _field("lr0", pa.float64(), "initial LR; null: the method takes none"),
@@ -64,6 +67,8 @@ RUN = pa.schema(
         _field("seconds", pa.float64(), "wall time of the method and the training, bookkeeping left out"),
         _field("cpu_seconds", pa.float64(), "the same in CPU time of the one thread"),
         _field("unit_seconds", pa.float64(), "CPU time of the whole run, bookkeeping included"),
+        _field("wall_seconds", pa.float64(), "wall time of the whole run, bookkeeping included"),
+        _field("peak_memory", pa.int64(), "most bytes resident in the process, or allocated on the card"),
         _field("diverged", pa.bool_(), "the last model's loss is not finite, or it is worse than untrained"),
         _field("failure", pa.string(), "what the method raised; null"),
         _field("decision_epoch", pa.list_(pa.int32()), "ARC: after which epochs it decided"),
@@ -72,3 +77,25 @@ RUN = pa.schema(
         _field("decision_reason", pa.list_(pa.string()), "ARC: in words"),
     ]
 )
+
+SINCE_2 = frozenset({"wall_seconds", "peak_memory"})
+"""Columns that runs of version 1 have not."""
+
+
+def read(path: str, expected: pa.Schema = RUN) -> pa.Table:
+    """A part, or a file of runs; of version 1 too, with nulls in :data:`SINCE_2` (InputError otherwise).
+
+    Args:
+        path: of the Parquet file.
+        expected: the columns of ``RUN`` and those that the file has beside them.
+    """
+    try:
+        return store.read(path, expected)
+    except InputError as error:
+        try:
+            table = store.read(path, pa.schema([f for f in expected if f.name not in SINCE_2]))
+        except InputError:
+            raise error from None
+    for name in SINCE_2:
+        table = table.append_column(expected.field(name), pa.nulls(len(table), expected.field(name).type))
+    return table.select(expected.names)

@@ -25,7 +25,7 @@ def table(plan: Plan, units: Sequence[ComparisonUnit], waiting: int) -> str:
     missing = [u for u in units if not store.exists(u.path)]
     known_tasks = {u.task for u in units if store.exists(u.path)}
     first = [next(u for u in units if u.task == name) for name in {u.task for u in missing} - known_tasks]
-    workers.run_all(first, workers=1, title="estimate", unit_name="runs", tick_name="runs")
+    workers.run_all(first, workers=1, title="estimate", unit_name="runs", tick_name="epochs")
     missing = [u for u in missing if u not in first]
     per_epoch = _measured([u for u in units if store.exists(u.path)])
     typical = {
@@ -62,6 +62,6 @@ def _measured(there: Sequence[ComparisonUnit]) -> Seconds:
     """CPU seconds per epoch by label and task."""
     found: Seconds = defaultdict(list)
     for unit in there:
-        seconds = store.read(unit.path, schema.RUN)["unit_seconds"][0].as_py()
+        seconds = schema.read(unit.path)["unit_seconds"][0].as_py()
         found[unit.label, registry.short_name(unit.task)].append(seconds / unit.epochs)
     return found

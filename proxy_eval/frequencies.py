@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 from arc.actions import Action
-from data_gen import store
 from proxy_eval import comparison_schema as schema
 from proxy_eval.plan import Plan
 from tasks.errors import InputError
@@ -31,7 +30,7 @@ def of(plan: Plan) -> tuple[float, float, float]:
     counted: Counter[str] = Counter()
     for unit in plan.units():
         if unit.method == MODEL:
-            table = store.read(unit.path, schema.RUN)
+            table = schema.read(unit.path)
             counted.update(action for row in table["decision"].to_pylist() for action in row)
     total = counted.total()
     if not total:

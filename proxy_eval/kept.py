@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
@@ -55,6 +55,19 @@ class Kept:
     def _improves(self, name: str, epoch: Epoch) -> bool:
         known = self._states[name].val_loss if name in self._states else math.inf
         return epoch.val_loss < known
+
+    def state_dict(self) -> dict[str, Any]:
+        """The models so far, each once."""
+        different = {id(state): state for state in self._states.values()}
+        return {
+            "states": [tuple(state) for state in different.values()],
+            "names": {name: list(different).index(id(state)) for name, state in self._states.items()},
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        states = [_State(*state) for state in saved["states"]]
+        self._states = {name: states[place] for name, place in saved["names"].items()}
 
     @functools.cached_property
     def measured(self) -> dict[str, Measured]:

@@ -74,7 +74,7 @@ METHODS: dict[str, Entry] = {
     "warmup_cosine": Entry(make=schedules.warmup_cosine, title="warm-up + cosine"),
     "warmup_stable_decay": Entry(make=schedules.warmup_stable_decay, title="warm-up-stable-decay"),
     "warmup5_cosine": Entry(
-        make=factories.with_(schedules.warmup_cosine, warm_up=0.05), title="5 % warm-up + cosine"
+        make=factories.with_(schedules.warmup_cosine, warmup=0.05), title="5 % warm-up + cosine"
     ),
     "trapezoid": Entry(make=schedules.trapezoid, title="trapezoid"),
     "plateau": Entry(make=schedules.plateau, title="ReduceLROnPlateau"),

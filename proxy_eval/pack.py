@@ -51,7 +51,7 @@ def packed(config: PackConfig) -> int:
         path = store.part_path(config.comparison, row["task"], row["run_id"])
         if not store.exists(path):
             continue
-        table = store.read(path, schema.RUN)
+        table = schema.read(path)
         metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
         for name in schema.KEY:  # a run may serve under another label than it was made under
             column = pa.array([row[name]], schema.RUN.field(name).type, from_pandas=True)
@@ -78,7 +78,7 @@ def unpacked(config: PackConfig) -> int:
     """Write the parts that the directory lacks, and what was asked for; how many runs the file holds."""
     if not store.exists(config.file):
         raise InputError(f"no file {config.file!r}; make one with python -m proxy_eval.pack")
-    table = store.read(config.file, PACKED)
+    table = schema.read(config.file, PACKED)
     for row in _bar(range(len(table)), "unpack"):
         one = table.slice(row, 1)
         path = store.part_path(config.comparison, one["task"][0].as_py(), one["run_id"][0].as_py())

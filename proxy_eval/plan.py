@@ -14,7 +14,7 @@ from tasks.base import Source, source_of
 from tasks.errors import InputError
 
 ORACLE = "oracle"
-"""Label of the cosine runs on the selection seeds, which choose the oracle's LR0."""
+"""Label of the runs on the selection seeds, which choose the oracle's LR0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,15 @@ def asked(selection: Any, *, weights: str, controller: str | None) -> list[Asked
     for label in labels:
         if labels.count(label) > 1 or label == ORACLE:
             raise InputError(f"two methods are called {label!r}: give one of them another label")
+    return found
+
+
+def oracle(item: Any) -> Asked:
+    """The oracle's method, from a name or ``{name, ...options}``; InputError for one without LR0."""
+    values = item if isinstance(item, dict) else {"name": item}
+    found = _asked({**values, "label": ORACLE}, "", None)
+    if not methods.get(found.name).needs_lr0:
+        raise InputError(f"got oracle={found.name}, need a method whose LR0 is to be chosen, such as cosine")
     return found
 
 
@@ -110,6 +119,7 @@ class Plan:
     places: tuple[Place, ...]
     seeds: tuple[int, ...]
     selection_seeds: tuple[int, ...]
+    oracle: Asked
     horizon: float
     epoch_steps: int | None
     base_seed: int
@@ -120,9 +130,8 @@ class Plan:
     def units(self) -> Iterator[ComparisonUnit]:
         """Seed by seed, so that an unfinished comparison is one of fewer seeds; the oracle's choice comes
         first, since nothing can be normalised without it."""
-        cosine = Asked(name="cosine", label=ORACLE, options={})
         for seed in self.selection_seeds:
-            yield from self._rounds([cosine], seed)
+            yield from self._rounds([self.oracle], seed)
         for seed in self.seeds:
             yield from self._rounds(self.methods, seed)
 

@@ -49,11 +49,11 @@ def linear(run: Run, steps: int) -> Method:
     return _shaped(lambda p: 1 - p)
 
 
-def warmup_cosine(run: Run, steps: int, *, warm_up: float = WARM_UP) -> Method:
-    """A part of the run (10 %) up in a straight line, then half a cosine to 0."""
+def warmup_cosine(run: Run, steps: int, *, warmup: float = WARM_UP) -> Method:
+    """Up in a straight line for a part of the run, then half a cosine to 0."""
 
     def scheduler(optimizer: Optimizer, steps: int, _: int) -> torch_schedulers.LRScheduler:
-        up = max(1, round(warm_up * steps))
+        up = max(1, round(warmup * steps))
         return torch_schedulers.SequentialLR(
             optimizer,
             [

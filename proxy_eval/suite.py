@@ -15,6 +15,7 @@ from tasks.errors import InputError
 from tasks.work.cli import CONFIGS
 
 DEFAULT_LR = {"adam": 1e-3, "adamw": 1e-3, "sgd": 1e-3, "momentum": 1e-3, "rmsprop": 1e-2}
+DEFAULT_LR |= {"own": 1e-3}  # that of torch's Muon and AdamW
 """torch's default LR of each optimizer: what a user has who chooses none."""
 
 
@@ -70,7 +71,7 @@ def entries(tasks: Any, *, optimizer: str | None, epochs: int | None) -> list[En
         known = {e.name: e for suite in ("dev_suite", "suite") if is_suite(suite) for e in read(suite)}
         found = [known.get(name) or _own(name, optimizer, epochs) for name in asked]
     if optimizer is not None:
-        optimizers.get(optimizer)
+        optimizers.check(optimizer)
     return [
         Entry(
             name=e.name,
@@ -95,7 +96,7 @@ def _own(name: str, optimizer: str | None, epochs: int | None) -> Entry:
 
 
 def _entry(name: str, values: dict[str, Any], horizon: int) -> Entry:
-    optimizers.get(values["optimizer"])
+    optimizers.check(values["optimizer"])
     best = float(values["best_lr"])
     if not 0 < best < math.inf:
         raise InputError(f"got best_lr={best} for {name}, need a positive LR")

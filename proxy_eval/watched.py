@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 
 from arc.methods.method import Method
+from tasks.base import Task
 from tasks.loop import Evaluation, TaskRun
 
 DEAD_EPOCHS = 2
@@ -19,24 +21,22 @@ goes back at the end of a window, which may lie half an epoch beyond."""
 class WatchedRun(TaskRun):
     """A TaskRun that knows what its validation costs, and does not measure the same state twice.
 
+    It is trained by its task's recipe.
+
     Args:
-        epoch_steps: steps from one validation to the next, which methods take for an epoch; None: one
-            pass over the data. All others: as for :class:`~tasks.loop.TaskRun`.
+        task: what is trained.
+        epoch_steps: steps from one validation to the next, which methods take for an epoch; None: the
+            recipe's. All others: as for :class:`~tasks.loop.TaskRun`.
     """
 
-    def __init__(self, *args: Any, epoch_steps: int | None = None, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._epoch_steps = epoch_steps
+    def __init__(self, task: Task, *args: Any, epoch_steps: int | None = None, **settings: Any) -> None:
+        recipe = replace(task.recipe, epoch_steps=epoch_steps or task.recipe.epoch_steps)
+        super().__init__(task, *args, recipe=recipe, **settings)
         self._measured: tuple[object, Evaluation] | None = None
         self.trained_lr = self.lr
         """The LR of the last training step, a search's included."""
         self.validated = False
         """Whether the method has paid for the validation of the state as it stands."""
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps from one validation to the next."""
-        return self._epoch_steps or super().steps_per_epoch
 
     @property
     def validation_passes(self) -> int:
@@ -98,17 +98,38 @@ class Epoch(NamedTuple):
     charged: int
 
 
-def follow(run: WatchedRun, method: Method, epochs: int) -> Iterator[Epoch]:
-    """Let a method drive a run for some epochs; ends early where the weights are lost."""
-    unpaid, last, dead = 0, 0, 0
+@dataclass
+class Followed:
+    """What :func:`follow` remembers from one epoch to the next.
+
+    Attributes:
+        unpaid: forward passes of validations that the method did not ask for.
+        last: the highest epoch so far.
+        dead: epochs in a row after which the parameters were not finite.
+    """
+
+    unpaid: int = 0
+    last: int = 0
+    dead: int = 0
+
+
+def follow(run: WatchedRun, method: Method, epochs: int, so_far: Followed | None = None) -> Iterator[Epoch]:
+    """Let a method drive a run for some epochs; ends early where the weights are lost.
+
+    ``so_far`` is kept up to date, and lets a resumed run go on from it.
+    """
+    memory = so_far or Followed()
+    if memory.dead == DEAD_EPOCHS:
+        return
     for losses in method.drive(run, epochs * run.steps_per_epoch):
         number = run.step_count // run.steps_per_epoch
-        if number > last:
-            unpaid += 0 if run.validated else run.validation_passes
-            last = number
+        if number > memory.last:
+            memory.unpaid += 0 if run.validated else run.validation_passes
+            memory.last = number
         if number == 0:
             continue  # gone back to the beginning
         alive = run.finite
+        memory.dead = 0 if alive else memory.dead + 1
         evaluation = run.evaluate("val") if alive else Evaluation(math.nan, math.nan)
         yield Epoch(
             number,
@@ -116,10 +137,9 @@ def follow(run: WatchedRun, method: Method, epochs: int) -> Iterator[Epoch]:
             sum(losses) / max(1, len(losses)),
             evaluation.loss,
             math.nan if evaluation.metric is None else evaluation.metric,
-            run.cost.passes + unpaid,
+            run.cost.passes + memory.unpaid,
         )
-        dead = 0 if alive else dead + 1
-        if dead == DEAD_EPOCHS:
+        if memory.dead == DEAD_EPOCHS:
             return
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.errors import InputError
+from tasks.recipe import PLAIN, Recipe
 from tasks.settings import NONE, replaced
 
 Batch = dict[str, Tensor]
@@ -94,20 +95,22 @@ class Task(ABC):
 
     A task file defines one subclass called like nothing in particular, and its module is found by
     its file name (see :mod:`tasks.registry`). Subclasses add the fields that their five callables
-    need, and give the values of both scales in ``scales``.
+    need, and give the values of each scale in ``scales``.
 
     Class attributes:
         role: ``zoo`` (trains controllers), ``proxy`` (selects them), ``evaluation`` (reported only,
             data_gen refuses it), ``development`` (for design decisions) or ``custom``.
         metric_name: what :meth:`metric` returns, e.g. ``accuracy``.
         higher_is_better: the direction of the metric.
-        scales: the fields' values per scale, ``mini`` and ``paper``.
+        scales: the fields' values per scale: ``mini``, ``paper``, and ``medium`` (minutes on one core).
         together: whether runs of it can take their steps together (:mod:`tasks.together`), which
             :func:`tasks.together.check.difference` tells.
 
     Attributes:
         batch_size: examples of one optimizer step.
         lr_range: lowest and highest initial LR per optimizer name, from too low to diverging.
+        recipe: how it is trained where nobody asks for something else: the comparison takes it, and
+            data_gen draws its own.
     """
 
     role: ClassVar[Role] = "custom"
@@ -118,6 +121,7 @@ class Task(ABC):
 
     batch_size: int
     lr_range: Mapping[str, tuple[float, float]]
+    recipe: Recipe = PLAIN
 
     @classmethod
     def at(cls, scale: str, settings: str = NONE) -> Self:
@@ -145,3 +149,10 @@ class Task(ABC):
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """A randomly changed copy of a training batch; the same batch by default."""
         return batch
+
+    def optimizer(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """The task's own optimizer, which runs under the name ``own``; TaskError where it has none.
+
+        Its groups may have LRs of their own: all are moved together.
+        """
+        raise TaskError(f"{type(self).__name__} has no optimizer of its own; name another one than own")

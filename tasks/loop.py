@@ -33,7 +33,7 @@ class TaskRun:
     Args:
         task: what is trained.
         data: its splits, already on ``device``.
-        optimizer: a name of :data:`tasks.optimizers.OPTIMIZERS`, or a factory
+        optimizer: a name of :data:`tasks.optimizers.OPTIMIZERS`, ``own`` (the task's), or a factory
             ``(parameters, lr) -> Optimizer``.
         lr: initial LR.
         seed: decides the whole run.
@@ -67,9 +67,12 @@ class TaskRun:
             self.model = task.build().to(self.device)
         if recipe.precision == "bfloat16":
             in_bfloat16(self.model)
-        factory = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
         self._parameters = list(self.model.parameters())
-        self.optimizer = factory(self._parameters, lr)
+        if optimizer == optimizers.OWN:
+            self.optimizer = task.optimizer(self.model, lr)
+        else:
+            factory = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+            self.optimizer = factory(self._parameters, lr)
         if recipe.weight_decay is not None:
             for group in self.optimizer.param_groups:
                 group["weight_decay"] = recipe.weight_decay

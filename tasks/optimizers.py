@@ -22,11 +22,20 @@ OPTIMIZERS: dict[str, Factory] = {
     "rmsprop": lambda params, lr: torch.optim.RMSprop(params, lr=lr, foreach=True),
 }
 
+OWN = "own"
+"""Stands for what :meth:`tasks.base.Task.optimizer` returns."""
+
+
+def check(name: str) -> None:
+    """TaskError for a name that is neither an optimizer's nor :data:`OWN`; it lists near misses."""
+    if name != OWN:
+        get(name)
+
 
 def get(name: str) -> Factory:
     """The optimizer called ``name``; TaskError lists near misses."""
     if name in OPTIMIZERS:
         return OPTIMIZERS[name]
     near = difflib.get_close_matches(name, OPTIMIZERS, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(OPTIMIZERS)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*OPTIMIZERS, OWN])}"
     raise TaskError(f"no optimizer {name!r}; {hint}")

@@ -39,7 +39,7 @@ def load(place: str) -> Found:
     for run_id, task in zip(wanted["run_id"], wanted["task"], strict=True):
         path = store.part_path(place, task, run_id)
         if store.exists(path):
-            tables.append(store.read(path, schema.RUN))
+            tables.append(schema.read(path))
     for table in tables:
         made = table.schema.metadata or {}
         machines.add(made.get(b"arc.machine", b"unknown").decode())

@@ -12,6 +12,7 @@ from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import tables
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.mlp import mlp
+from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,19 @@ class ClustersMLP(Task):
             "batch_size": 64,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "medium": {
+            "examples": (40000, 5000, 5000),
+            "columns": 40,
+            "classes": 10,
+            "spread": 1.0,
+            "hidden": 512,
+            "layers": 4,
+            "dropout": 0.1,
+            "batch_size": 256,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "recipe": Recipe(epoch_steps=200, weight_decay=1e-2),
         },
         "paper": {
             "examples": (371847, 92962, 116203),

@@ -16,6 +16,7 @@ from tasks.data.cache import cached
 from tasks.data.text import crop, running_text
 from tasks.nets.recurrent import next_token_losses
 from tasks.nets.transformer import Transformer
+from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,20 @@ class DocstringTransformer(Task):
             "batch_size": 24,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+        },
+        "medium": {
+            "vocabulary": 128,
+            "length": 64,
+            "span": 1536,
+            "rows": 512,
+            "width": 96,
+            "layers": 4,
+            "heads": 4,
+            "dropout": 0.1,
+            "batch_size": 16,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=0.1, clip=1.0),
         },
         "paper": {
             "vocabulary": 128,

@@ -16,6 +16,7 @@ from tasks.data.cache import cached
 from tasks.data.reviews import LabelledTexts
 from tasks.data.text import crop, disjoint, encode, padded, vocabulary
 from tasks.nets.recurrent import Classifier
+from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,19 @@ class IMDBLSTM(Task):
                 "sgd": (1e-2, 1e2),
                 "momentum": (1e-3, 1e1),
             },
+        },
+        "medium": {
+            "vocabulary": 8192,
+            "length": 120,
+            "span": 120,
+            "rows": None,
+            "embedding": 64,
+            "hidden": 128,
+            "dropout": 0.3,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-2, 1e2), "momentum": (1e-3, 1e1)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=0.01, clip=1.0),
         },
         "paper": {
             "vocabulary": 20000,

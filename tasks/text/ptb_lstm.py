@@ -15,6 +15,7 @@ from tasks.data import docstrings, running
 from tasks.data.cache import cached
 from tasks.data.text import crop, running_text
 from tasks.nets.recurrent import LanguageModel, next_token_losses
+from tasks.recipe import Recipe
 
 PTB = (
     "ptb.train.txt, ptb.valid.txt and ptb.test.txt "
@@ -103,6 +104,19 @@ class PTBLSTM(Task):
                 "sgd": (1e-2, 1e2),
                 "momentum": (1e-3, 1e1),
             },
+        },
+        "medium": {
+            "vocabulary": 4096,
+            "length": 35,
+            "span": 350,
+            "rows": 560,
+            "embedding": 96,
+            "hidden": 128,
+            "dropout": 0.2,
+            "batch_size": 16,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-2, 1e3), "momentum": (1e-3, 1e2)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=1e-6, clip=0.25),
         },
         "paper": {
             "vocabulary": 10000,

@@ -16,6 +16,7 @@ from tasks.data.cache import cached
 from tasks.data.text import crop, running_text
 from tasks.data.topics import texts
 from tasks.nets.recurrent import LanguageModel, next_token_losses
+from tasks.recipe import Recipe
 
 SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 
@@ -92,6 +93,18 @@ class ShakespeareGRU(Task):
                 "sgd": (1e-3, 3e1),
                 "momentum": (1e-4, 3e0),
             },
+        },
+        "medium": {
+            "vocabulary": 96,
+            "length": 64,
+            "span": 640,
+            "rows": 1200,
+            "embedding": 64,
+            "hidden": 256,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=0.0, clip=1.0),
         },
         "paper": {
             "vocabulary": 67,

@@ -15,6 +15,7 @@ from tasks.data.images import standardised
 from tasks.data.silhouettes import silhouettes
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.resnet9 import ResNet9
+from tasks.recipe import Recipe
 
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -89,6 +90,19 @@ class Cifar10ResNet9(Task):
                 "sgd": (1e-3, 3e1),
                 "momentum": (1e-4, 3e0),
             },
+        },
+        "medium": {
+            "examples": (20000, 2000, 4000),
+            "limited": True,
+            "size": 24,
+            "classes": 10,
+            "width": 16,
+            "padding": 3,
+            "hole": 6,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=5e-4),
         },
         "paper": {
             "examples": (8000, 1000, 1000),

@@ -14,6 +14,7 @@ from tasks.data import masks, objects
 from tasks.data.images import standardised
 from tasks.metrics.overlap import dice, overlap
 from tasks.nets.unet import UNet
+from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,17 @@ class CubUnet(Task):
             "width": 8,
             "depth": 2,
             "scenes": objects.Scenes(train=192, held_out=128, size=16, classes=1),
+        },
+        "medium": {
+            "batch_size": 8,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "size": 48,
+            "classes": 12,
+            "width": 16,
+            "depth": 3,
+            "scenes": objects.Scenes(train=1600, held_out=160, size=48, classes=11, objects=3, tint=0.3),
+            "recipe": Recipe(epoch_steps=100, weight_decay=0.01),
         },
         "paper": {
             "batch_size": 16,

@@ -16,6 +16,7 @@ from tasks.loop import TaskRun
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.convnet import ConvNet
 from tasks.nets.pretrained import load_pretrained
+from tasks.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,19 @@ class FinetuneConvNet(Task):
             "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "medium": {
+            "examples": (4800, 480, 960),
+            "size": 32,
+            "classes": 24,
+            "widths": (32, 64, 128, 256),
+            "padding": 4,
+            "script": "greek",
+            "pretraining": 20,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "recipe": Recipe(epoch_steps=100, weight_decay=0.05),
         },
         "paper": {
             "examples": (4500, 500, 10000),

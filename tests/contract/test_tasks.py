@@ -16,7 +16,11 @@ from tasks.loop import Evaluation, TaskRun
 
 NAMES = registry.names()
 CALLABLES = {"load", "build", "forward", "metric", "augment"}
+HOOKS = {"optimizer"}
 every_task = pytest.mark.parametrize("name", NAMES)
+every_scale = pytest.mark.parametrize(
+    ("name", "scale"), [(name, scale) for name in NAMES for scale in registry.task_class(name).scales]
+)
 
 
 @functools.cache
@@ -82,27 +86,42 @@ def better(task: Task, training: tuple[list[float], Evaluation, Evaluation]) -> 
 
 
 @every_task
-def test_is_one_short_file_with_at_most_five_callables(name):
+def test_is_one_short_file_with_at_most_five_callables_and_hooks(name):
     cls = registry.task_class(name)
-    assert len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 120
-    assert {k for k, v in vars(cls).items() if callable(v) and not k.startswith("_")} <= CALLABLES
+    more = 16 * (len(cls.scales) - 2) + 5 * len(HOOKS & vars(cls).keys())  # a third scale, a hook
+    assert len(Path(inspect.getfile(cls)).read_text().splitlines()) <= 120 + more
+    assert {k for k, v in vars(cls).items() if callable(v) and not k.startswith("_")} <= CALLABLES | HOOKS
 
 
 @every_task
-@pytest.mark.parametrize("scale", ["mini", "paper"])
-def test_builds_at_both_scales(name, scale):
+def test_has_a_mini_scale_and_a_larger_one(name):
+    scales = set(registry.task_class(name).scales)
+    assert "mini" in scales and scales & {"medium", "paper"}
+
+
+@every_scale
+def test_builds_at_every_scale(name, scale):
     task = registry.get(name, scale)
     with torch.device("meta"):
         model = task.build()
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
 
 
-@every_task
-@pytest.mark.parametrize("scale", ["mini", "paper"])
+@every_scale
 def test_has_an_lr_range_for_each_optimizer(name, scale):
     ranges = registry.get(name, scale).lr_range
     assert set(ranges) == set(optimizers.OPTIMIZERS)
     assert all(0 < low < high for low, high in ranges.values())
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "medium" in registry.task_class(n).scales])
+def test_a_medium_training_is_of_the_size_that_it_is_meant_to_be(name):
+    task = registry.get(name, "medium")
+    with torch.device("meta"):
+        model = task.build()
+    assert 0.25e6 < sum(p.numel() for p in model.parameters()) < 3e6
+    assert task.recipe.epoch_steps >= 100 and task.recipe.warmup == 0
+    assert task.recipe.weight_decay is not None
 
 
 # -- the data ---------------------------------------------------------------------------------------

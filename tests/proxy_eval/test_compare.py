@@ -18,11 +18,13 @@ import pytest
 import arc
 from arc.actions import Action
 from arc.network import weights
-from proxy_eval import asked, controllers, methods, suite
+from proxy_eval import asked, comparison_run, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
 from proxy_eval.select import SelectConfig
+from tasks import registry
 from tasks.base import Source
+from tasks.recipe import Recipe
 from tasks.work import cli, workers
 from tests.conftest import TINY
 from training.config import TrainingConfig
@@ -268,6 +270,28 @@ def test_the_order_leaves_a_usable_part_whenever_it_is_cut() -> None:
     assert len({u.run_id for u in units}) == len(units)
 
 
+def test_the_oracle_may_be_another_method() -> None:
+    chosen = "oracle={name: warmup_cosine, warmup: 0.05}"
+    made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), "methods=[]", chosen))
+    units = list(plan_of(made).units())
+    assert {(u.label, u.method, u.options["warmup"], u.seed) for u in units} == {
+        ("oracle", "warmup_cosine", 0.05, 1000)
+    }
+    assert [u.lr0 for u in units] == [3e-2, 3e-3, 3e-1]
+
+
+def test_a_task_is_trained_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = unit().row()
+    recipe = Recipe(epoch_steps=6, weight_decay=0.5, clip=0.1)
+    task = dataclasses.replace(registry.get(TINY), recipe=recipe)
+    load = comparison_run.load
+    monkeypatch.setattr(comparison_run, "load", lambda *key: (task, load(*key)[1]))
+    row = unit().row()
+    assert (row["epoch_steps"], row["steps"]) == (6, 36)
+    assert row["train_loss"][0] != plain["train_loss"][0]
+    assert unit(epoch_steps=3).row()["epoch_steps"] == 3
+
+
 def test_candidates_are_compared_under_names_of_their_own() -> None:
     chosen = "methods=[arc,{name: arc, controller: runs/candidates/3},{name: arc, period: 1, label: often}]"
     made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), chosen))
@@ -291,6 +315,8 @@ def test_candidates_are_compared_under_names_of_their_own() -> None:
         ("seeds=[1000]", "must be chosen on other seeds"),
         ("horizon=0", "horizon=0"),
         ("optimizer=adm", "did you mean adam"),
+        ("oracle=prodigy", "need a method whose LR0 is to be chosen"),
+        ("oracle=cosin", "did you mean cosine"),
         ("epochs=null", "say optimizer= and epochs="),
         ("frequencies=[1,1,1]", "three parts that sum to 1"),
         ("controller=nowhere", "no file nowhere/model.safetensors"),

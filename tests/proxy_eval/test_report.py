@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from arc.network import weights
-from proxy_eval import scores
+from proxy_eval import comparison_schema, scores
 from proxy_eval.compare import CompareConfig, perform, plan_of
 from proxy_eval.pack import PackConfig, pack
 from proxy_eval.plan import ORACLE
@@ -314,6 +315,13 @@ def test_a_comparison_goes_into_one_file_and_back(comparison: Path, tmp_path: Pa
     pd.testing.assert_frame_equal(one.rows, other.rows)
     pd.testing.assert_frame_equal(one.asked, other.asked)
     assert (one.commands, one.machine, one.versions) == (other.commands, other.machine, other.versions)
+
+    # a file of before the columns of version 2
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns(sorted(comparison_schema.SINCE_2)), file)
+    assert stage(tmp_path / "old", "unpack=true") == 0
+    old = load(str(tmp_path / "old")).rows
+    assert old["wall_seconds"].isna().all() and old["last_test_loss"].equals(one.rows["last_test_loss"])
     assert stage(tmp_path / "none") == 2
     file.unlink()
     assert stage(back, "unpack=true") == 2

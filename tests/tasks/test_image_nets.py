@@ -6,6 +6,7 @@ from torch import nn
 
 from tasks import registry
 from tasks.nets.codes import CodedOutput, hadamard
+from tasks.nets.convnext import ConvNeXt
 from tasks.nets.densenet import DenseNet
 from tasks.nets.inception import InceptionV3
 from tasks.nets.resnet9 import ResNet9
@@ -52,6 +53,22 @@ def test_inception_v3():
         net = InceptionV3(modules=(3, 4, 2), width=1.0, small=False, outputs=1000, dropout=0.5)
     assert count(net) == 27_161_264
     assert count(paper("food_inception")) == 27_161_264 - (2048 + 1 + 768 + 1) * (1000 - 101)
+
+
+def test_convnext_tiny():
+    widths, depths = (96, 192, 384, 768), (3, 3, 9, 3)
+    with torch.device("meta"):
+        net = ConvNeXt(widths=widths, depths=depths, patch=4, kernel=7, outputs=1000)
+    layer_scales = sum(width * depth for width, depth in zip(widths, depths, strict=True))
+    assert count(net) == 28_589_128 - layer_scales
+
+
+def test_convnext_keeps_images_apart():
+    torch.manual_seed(0)
+    net = ConvNeXt(widths=(8, 16), depths=(1, 1), patch=2, kernel=3, outputs=5).eval()
+    images = torch.randn(3, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(net(images)[1], net(images[1:2])[0], atol=1e-6)
 
 
 def test_wide_resnets():

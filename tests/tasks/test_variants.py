@@ -6,18 +6,18 @@ import torch
 from tasks import registry
 from tasks.base import Source, Task, TaskError
 from tasks.settings import encoded
-from tasks.variants import NAMES, VARIANTS, variants
+from tasks.variants import NAMES, VARIANTS, settings, variants
 
-MADE = [(task, name) for task in VARIANTS for name in variants(task)]
+MADE = [(task, name) for task in VARIANTS for name in VARIANTS[task]]
 OF_THE_DATA = {"rows", "examples", "pairs", "scenes", "length", "vocabulary", "largest"}
 
 
 def made(task: str, name: str, without: set[str] = frozenset()) -> Task:
     """The variant with nothing trained in advance, and without some of its settings."""
-    settings = {k: v for k, v in variants(task)[name].items() if k not in without}
-    if "pretraining" in settings or task.startswith("finetune"):
-        settings["pretraining"] = 0
-    return registry.get(task, "mini", encoded(settings))
+    numbers = {k: v for k, v in settings(task, name).items() if k not in without}
+    if "pretraining" in numbers or task.startswith("finetune"):
+        numbers["pretraining"] = 0
+    return registry.get(task, "mini", encoded(numbers))
 
 
 def parameters(task: Task) -> int:
@@ -27,12 +27,15 @@ def parameters(task: Task) -> int:
 
 def test_every_zoo_task_has_all_of_them():
     assert set(VARIANTS) == set(registry.names("zoo"))
-    assert all(set(variants(task)) == set(NAMES) for task in VARIANTS)
+    assert all(set(variants(task)) == {"base", *NAMES} for task in VARIANTS)
 
 
-def test_a_task_without_variants_is_told_which_have_some():
-    with pytest.raises(TaskError, match="svhn_vgg"):
-        variants("ptb_lstm")
+def test_every_task_has_its_own_numbers_and_others_are_told():
+    assert settings("ptb_lstm", "base") == {}
+    with pytest.raises(TaskError, match="ptb_lstm has no variant 'wide'; it has base"):
+        settings("ptb_lstm", "wide")
+    with pytest.raises(TaskError, match="did you mean large"):
+        settings("svhn_vgg", "lage")
 
 
 def test_all_are_larger_than_mini_and_several_have_over_300_000_parameters():

@@ -1,0 +1,115 @@
+"""A run of the comparison on its way: what it is made of, and the file that lets it go on after a kill."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import torch
+from pyarrow import fs
+
+from arc.methods.method import Method
+from data_gen import store
+from proxy_eval.clock import Clock
+from proxy_eval.kept import Kept
+from proxy_eval.watched import Epoch, Followed, WatchedRun
+
+SAVE_SECONDS = 60.0
+"""From one checkpoint to the next: at the end of the first epoch that is over after so long."""
+
+
+@dataclass
+class Unfinished:
+    """Everything that a run consists of but its method, which is there once it is made.
+
+    :meth:`state_dict` and :meth:`load_state_dict` hold all that decides the row: the training and the
+    method, what they were charged, the models that are kept for the test split, the curves, the clocks.
+    """
+
+    run: WatchedRun
+    kept: Kept
+    clock: Clock = field(default_factory=Clock)
+    followed: Followed = field(default_factory=Followed)
+    trace: list[Epoch] = field(default_factory=list)
+    memory: int = 0
+    before: tuple[float, float] = (0.0, 0.0)
+    """Wall and CPU seconds of the program before the run was cut."""
+
+    def state_dict(self, method: Method) -> dict[str, Any]:
+        """Plain types and tensors. The copies are not charged to the run."""
+        cost = self.run.cost.as_dict()
+        state = {
+            "torch": str(torch.__version__),
+            "run": self.run.snapshot(),
+            "trained_lr": self.run.trained_lr,
+            "validated": self.run.validated,
+            "cost": cost,
+            "method": method.state_dict(),
+            "kept": self.kept.state_dict(),
+            "clock": (self.clock.wall, self.clock.cpu),
+            "followed": vars(self.followed).copy(),
+            "trace": [tuple(epoch) for epoch in self.trace],
+            "memory": self.memory,
+            "before": self.before,
+        }
+        vars(self.run.cost).update(cost)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any], method: Method) -> None:
+        """Go on from :meth:`state_dict`; ``method`` has just been made for this run."""
+        method.load_state_dict(state["method"])
+        self.run.restore(state["run"])
+        self.run.trained_lr, self.run.validated = state["trained_lr"], state["validated"]
+        vars(self.run.cost).update(state["cost"])
+        self.kept.load_state_dict(state["kept"])
+        self.clock.wall, self.clock.cpu = state["clock"]
+        vars(self.followed).update(state["followed"])
+        self.trace[:] = [Epoch(*epoch) for epoch in state["trace"]]
+        self.memory, self.before = state["memory"], state["before"]
+
+
+class Checkpoint:
+    """The file of an unfinished run beside the part that it will write; a local path or a URI."""
+
+    def __init__(self, part: str) -> None:
+        self._filesystem, inner = store.filesystem(part)
+        place = PurePosixPath(inner)
+        self._path = str(place.with_name(f".{place.stem}.checkpoint"))
+        self._saved = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self._saved >= SAVE_SECONDS
+
+    def read(self) -> dict[str, Any] | None:
+        """What was saved; None where nothing was, or what was cannot be gone on from."""
+        if self._filesystem.get_file_info(self._path).type != fs.FileType.File:
+            return None
+        try:
+            with self._filesystem.open_input_stream(self._path) as file:
+                state: dict[str, Any] = torch.load(io.BytesIO(file.read()), weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # damaged: the run begins anew
+            return None
+        return state if state.get("torch") == str(torch.__version__) else None
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the file in one move: a kill leaves the old one or the new one."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        temporary = f"{self._path}.{uuid.uuid4().hex}.tmp"
+        self._filesystem.create_dir(str(PurePosixPath(self._path).parent))
+        with self._filesystem.open_output_stream(temporary) as sink:
+            sink.write(buffer.getvalue())
+        self._filesystem.move(temporary, self._path)
+        self._saved = time.monotonic()
+
+    def delete(self) -> None:
+        """The run is over."""
+        if self._filesystem.get_file_info(self._path).type == fs.FileType.File:
+            self._filesystem.delete_file(self._path)
