@@ -1,0 +1,67 @@
+"""Healthy trainings that look ill: ``python -m benchmarks.harm [--share 0.1] [--workers 2]``.
+
+Prints a table, a row per kind; the exit code is 1 where a healthy training was harmed. Finished runs are
+kept in a file and not run again as long as the code that they depend on stays the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.harm import judge, run, store
+from benchmarks.harm.training import KINDS
+
+SEEDS = 25
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what is missing, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the 25 seeds of every kind")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each; 0: none")
+    parser.add_argument("--kinds", nargs="*", choices=sorted(KINDS), help="only these; default: all")
+    parser.add_argument("--arms", nargs="*", choices=run.ARMS, default=list(run.ARMS))
+    parser.add_argument("--runs", type=Path, default=Path("runs/harm.jsonl"), help="finished runs")
+    options = parser.parse_args(arguments)
+    if not 0 < options.share <= 1:
+        parser.error(f"got --share {options.share}, need a share above 0 and at most 1")
+    seeds = range(math.ceil(SEEDS * options.share))
+    names = options.kinds or sorted(KINDS)
+    done = store.read(options.runs)
+    missing = [(name, seed, arm) for seed in seeds for name in names for arm in options.arms]
+    missing = [key for key in missing if key not in done]
+    for rows in finished(missing, options.workers):
+        store.append(options.runs, rows)
+    done = store.read(options.runs)
+    verdicts = []
+    for name in names:
+        rows = {(seed, arm): row for (kind, seed, arm), row in done.items() if kind == name and seed in seeds}
+        verdicts.append(judge.verdict(name, rows))
+    print(judge.table(verdicts))
+    return int(any(v.broken for v in verdicts))
+
+
+def finished(keys: list[store.Key], workers: int) -> Any:
+    """The rows of all runs, as they end."""
+    if not workers:
+        yield from ([run.run(*key)] for key in keys)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    with context.Pool(workers, torch.set_num_threads, (1,)) as pool:
+        for row in pool.imap_unordered(_run, keys, chunksize=8):
+            yield [row]
+
+
+def _run(key: store.Key) -> dict[str, Any]:
+    return run.run(*key)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
