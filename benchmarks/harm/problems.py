@@ -80,7 +80,7 @@ def regression(
     *,
     noise: float = 1.0,
     batch: int = 16,
-    steps: int = 16,
+    steps: int = 10,
     rows: int = 2048,
     scale: float = 1.0,
     **more: Any,
@@ -109,7 +109,7 @@ def classification(
     *,
     wrong: float = 0.0,
     batch: int = 16,
-    steps: int = 16,
+    steps: int = 10,
     rows: int = 2048,
     held_out: int = 512,
     **more: Any,
@@ -131,7 +131,7 @@ def classification(
     return _training(model, loss, (x, y), (x_val, y_val), optimizer, batch, steps, **more)
 
 
-def adam(model: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
+def adam(model: nn.Module, lr: float = 2e-3) -> torch.optim.Optimizer:
     """Adam on all parameters."""
     return torch.optim.Adam(model.parameters(), lr=lr, fused=True)  # twice as fast on a CPU
 

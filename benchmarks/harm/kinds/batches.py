@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
-from benchmarks.harm.problems import INPUTS, classification, mlp, regression, sgd
-from benchmarks.harm.training import Training, kind
+from benchmarks.harm.problems import INPUTS, adam, classification, mlp, regression, sgd
+from benchmarks.harm.training import Batch, Training, kind
+
+
+def _small(batch: int, steps: int) -> Training:
+    model = mlp()
+    return regression(model, adam(model, 1e-3), batch=batch, steps=steps)
 
 
 @kind
 def batch_1() -> Training:
     """Regression with Gaussian noise, one example a step."""
-    return regression(batch=1, steps=32)
+    return _small(1, 24)
 
 
 @kind
 def batch_2() -> Training:
     """Two examples a step."""
-    return regression(batch=2, steps=24)
+    return _small(2, 16)
 
 
 @kind
 def batch_4() -> Training:
     """Four examples a step."""
-    return regression(batch=4)
+    return _small(4, 12)
 
 
 @kind
@@ -51,14 +58,8 @@ def one_step_a_call() -> Training:
 @kind
 def long_calls() -> Training:
     """Two thousand losses a call, more than a period keeps."""
-    training = regression(steps=100, calls=10)
-    training.recorded = lambda loss, call: loss
-    return _repeated(training, 20)
-
-
-def _repeated(training: Training, times: int) -> Training:
-    """Every loss is recorded ``times`` times in a row: a call of many records that trains in no time."""
-    training.recorded = lambda loss, call: [loss] * times
+    training = regression(steps=80, calls=10)
+    training.recorded = lambda loss, call: [loss] * 25  # many records, little time
     return training
 
 
@@ -122,7 +123,7 @@ def heavy_tails() -> Training:
     generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
     clean = training.batches
 
-    def noisy(call: int):  # type: ignore[no-untyped-def]
+    def noisy(call: int) -> Iterator[Batch]:
         for x, y in clean(call):
             yield x, y + 0.3 * torch.empty(y.shape).cauchy_(generator=generator)
 

@@ -17,9 +17,8 @@ def _bf16(make: Any = None) -> Training:
     model = mlp().bfloat16()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     training = regression(model, optimizer, noise=0.3, calls=30)
-    of_float, of_final = training.loss, training.final
+    of_float = training.loss
     training.loss = lambda b, call: of_float((b[0].bfloat16(), b[1]), call)
-    del of_final
     x, y = (torch.cat(part) for part in zip(*training.batches(0), strict=True))
     training.final = evaluation(model, lambda out, goal: (out - goal).square().mean(), x.bfloat16(), y)
     if make is not None:

@@ -93,7 +93,7 @@ def inf_validation_every_other_call() -> Training:
 def targets_three_times_from_16() -> Training:
     """The targets are three times as large from call 16 on."""
     training = regression(noise=0.3, calls=30)
-    plain, of_final = training.loss, training.final
+    plain = training.loss
     now = {"factor": 1.0}
 
     def begin(call: int) -> None:
@@ -107,7 +107,6 @@ def targets_three_times_from_16() -> Training:
         with torch.no_grad():
             return float(plain((x, now["factor"] * y), 0))
 
-    del of_final
     training.final = final
     return training
 
