@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import sys
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from benchmarks.harm import judge, run, store
+from benchmarks.harm import judge, pool, run, store
 from benchmarks.harm.training import KINDS
 
 SEEDS = 25
@@ -29,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="*", choices=sorted(KINDS), help="only these; default: all")
     parser.add_argument("--arms", nargs="*", choices=run.ARMS, default=list(run.ARMS))
     parser.add_argument("--runs", type=Path, default=Path("runs/harm.jsonl"), help="finished runs")
+    parser.add_argument("--judge-only", action="store_true", help="run nothing, judge what is finished")
     options = parser.parse_args(arguments)
     if not 0 < options.share <= 1:
         parser.error(f"got --share {options.share}, need a share above 0 and at most 1")
@@ -37,30 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
     done = store.read(options.runs)
     missing = [(name, seed, arm) for seed in seeds for name in names for arm in options.arms]
     missing = [key for key in missing if key not in done]
-    for rows in finished(missing, options.workers):
-        store.append(options.runs, rows)
+    for row in pool.finished([] if options.judge_only else missing, options.workers):
+        store.append(options.runs, row)
     done = store.read(options.runs)
     verdicts = []
     for name in names:
         rows = {(seed, arm): row for (kind, seed, arm), row in done.items() if kind == name and seed in seeds}
-        verdicts.append(judge.verdict(name, rows))
+        if any((seed, "arc") in rows and (seed, "guard") in rows for seed in seeds):
+            verdicts.append(judge.verdict(name, rows))
     print(judge.table(verdicts))
     return int(any(v.broken for v in verdicts))
-
-
-def finished(keys: list[store.Key], workers: int) -> Any:
-    """The rows of all runs, as they end."""
-    if not workers:
-        yield from ([run.run(*key)] for key in keys)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    with context.Pool(workers, torch.set_num_threads, (1,)) as pool:
-        for row in pool.imap_unordered(_run, keys, chunksize=8):
-            yield [row]
-
-
-def _run(key: store.Key) -> dict[str, Any]:
-    return run.run(*key)
 
 
 if __name__ == "__main__":

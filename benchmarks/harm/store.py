@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import arc
 from benchmarks.harm import problems, run, training
+from benchmarks.harm.pool import Key
 
-Key = tuple[str, int, str]
 HOME = Path(arc.__file__).parent
 
 
@@ -50,9 +49,8 @@ def read(path: Path) -> dict[Key, dict[str, Any]]:
     return rows
 
 
-def append(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Add finished runs, whole lines at once."""
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Add a finished run, one whole line at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps({**row, "digest": digest_of(row["kind"])}) + "\n" for row in rows)
     with path.open("a") as file:
-        file.write(text)
+        file.write(json.dumps({**row, "digest": digest_of(row["kind"])}) + "\n")
