@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harm import judge, pool, run, store
 from benchmarks.harm.training import KINDS
 
 SEEDS = 25
+Runs = Mapping[pool.Key, dict[str, Any]]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,13 +40,22 @@ def main(arguments: list[str] | None = None) -> int:
     for row in pool.finished([] if options.judge_only else missing, options.workers):
         store.append(options.runs, row)
     done = store.read(options.runs)
+    verdicts = judged(done, names, seeds)
+    print(judge.table(verdicts))
+    lacking = len(names) * len(seeds) - sum(v.seeds for v in verdicts)
+    if lacking:
+        print(f"{lacking} pairs of {len(names) * len(seeds)} are not finished.")
+    return int(lacking > 0 or any(v.broken for v in verdicts))
+
+
+def judged(done: Runs, names: Sequence[str], seeds: Sequence[int]) -> list[judge.Verdict]:
+    """The verdicts on the kinds of which a pair of runs is finished."""
     verdicts = []
     for name in names:
         rows = {(seed, arm): row for (kind, seed, arm), row in done.items() if kind == name and seed in seeds}
         if any((seed, "arc") in rows and (seed, "guard") in rows for seed in seeds):
             verdicts.append(judge.verdict(name, rows))
-    print(judge.table(verdicts))
-    return int(any(v.broken for v in verdicts))
+    return verdicts
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import arc
 from benchmarks.harm import problems, run, training
@@ -52,5 +53,13 @@ def read(path: Path) -> dict[Key, dict[str, Any]]:
 def append(path: Path, row: dict[str, Any]) -> None:
     """Add a finished run, one whole line at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({**row, "digest": digest_of(row["kind"])}) + "\n")
+    with path.open("a+b") as file:
+        whole = file.tell() == 0 or _ends_line(file)
+        line = json.dumps({**row, "digest": digest_of(row["kind"])}) + "\n"
+        file.write((line if whole else "\n" + line).encode())
+
+
+def _ends_line(file: BinaryIO) -> bool:
+    """Whether the last line is whole: a run that was killed may have cut it off."""
+    file.seek(-1, io.SEEK_END)
+    return file.read(1) == b"\n"
