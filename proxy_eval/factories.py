@@ -109,7 +109,7 @@ def nadamw(run: Run, steps: int, *, constants: str) -> Method:
 
     chosen: others.NadamWConstants = getattr(others, constants)
     others.nadamw(run, chosen)
-    return schedules.warmup_cosine(run, steps, warm_up=chosen.warm_up)
+    return schedules.warmup_cosine(run, steps, warmup=chosen.warm_up)
 
 
 def muon(run: Run, steps: int) -> Method:

@@ -1,1 +1,1 @@
-"""Healthy trainings that look ill: what a controller must leave alone."""
+"""Healthy trainings that look ill: does a controller that can go back make any of them worse?"""

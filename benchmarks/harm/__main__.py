@@ -1,57 +1,62 @@
-"""``python -m benchmarks.harm``: healthy trainings that look ill, under ARC and without.
+"""Healthy trainings that look ill: ``python -m benchmarks.harm [--share 0.1] [--workers 2]``.
 
-Keys: ``share=1`` (of the seeds), ``workers=2``, ``kinds=all`` (or names with commas),
-``out=runs/harm``. Finished runs are kept in ``out`` and not run again while the code is the same.
-Exit code 1: a kind did not hold.
+Prints a table, a row per kind; the exit code is 1 where a healthy training was harmed. Finished runs are
+kept in a file and not run again as long as the code that they depend on stays the same.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from benchmarks.harm import arms, judge
-from benchmarks.harm.kinds import KINDS
-from benchmarks.harm.units import RunUnit
-from tasks.work import workers
+from benchmarks.harm import judge, pool, run, store
+from benchmarks.harm.training import KINDS
 
 SEEDS = 25
+Runs = Mapping[pool.Key, dict[str, Any]]
 
 
-def outcomes(out: Path) -> pd.DataFrame:
-    """The finished runs; half a line, which a killed process leaves, is none."""
-    lines = [line for file in sorted(out.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    found = pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")])
-    return found.drop_duplicates(["kind", "seed", "arm"]) if len(found) else found
+def main(arguments: list[str] | None = None) -> int:
+    """Run what is missing, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the 25 seeds of every kind")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each; 0: none")
+    parser.add_argument("--kinds", nargs="*", choices=sorted(KINDS), help="only these; default: all")
+    parser.add_argument("--arms", nargs="*", choices=run.ARMS, default=list(run.ARMS))
+    parser.add_argument("--runs", type=Path, default=Path("runs/harm.jsonl"), help="finished runs")
+    parser.add_argument("--judge-only", action="store_true", help="run nothing, judge what is finished")
+    options = parser.parse_args(arguments)
+    if not 0 < options.share <= 1:
+        parser.error(f"got --share {options.share}, need a share above 0 and at most 1")
+    seeds = range(math.ceil(SEEDS * options.share))
+    names = options.kinds or sorted(KINDS)
+    done = store.read(options.runs)
+    missing = [(name, seed, arm) for seed in seeds for name in names for arm in options.arms]
+    missing = [key for key in missing if key not in done]
+    for row in pool.finished([] if options.judge_only else missing, options.workers):
+        store.append(options.runs, row)
+    done = store.read(options.runs)
+    verdicts = judged(done, names, seeds)
+    print(judge.table(verdicts))
+    lacking = len(names) * len(seeds) - sum(v.seeds for v in verdicts)
+    if lacking:
+        print(f"{lacking} pairs of {len(names) * len(seeds)} are not finished.")
+    return int(lacking > 0 or any(v.broken for v in verdicts))
 
 
-def main(arguments: list[str]) -> int:
-    """Run what is missing, print the table."""
-    asked = {"share": "1", "workers": "2", "kinds": "all", "out": "runs/harm"}
-    given = dict(argument.split("=", 1) for argument in arguments)
-    if unknown := set(given) - set(asked):
-        print(f"unknown key {sorted(unknown)}; known: {', '.join(asked)}", file=sys.stderr)
-        return 2
-    asked |= given
-    names = list(KINDS) if asked["kinds"] == "all" else asked["kinds"].split(",")
-    seeds = range(max(1, round(SEEDS * float(asked["share"]))))
-    out = Path(asked["out"], arms.digest())
-    out.mkdir(parents=True, exist_ok=True)
-    done = outcomes(out)
-    there = set(zip(done["kind"], done["seed"], strict=True)) if len(done) else set()
-    units = [RunUnit(k, s, str(out)) for s in seeds for k in names if (k, s) not in there]
-    outcome = workers.run_all(
-        units, workers=int(asked["workers"]), title="harm", unit_name="runs", tick_name="arms", timeout=120
-    )
-    runs = outcomes(out)
-    found = judge.verdicts(runs[runs["kind"].isin(names) & runs["seed"].isin(list(seeds))])
-    print(judge.table(found))
-    failed = workers.report(outcome, unit_name="runs")
-    return failed or int(not all(verdict.held for verdict in found))
+def judged(done: Runs, names: Sequence[str], seeds: Sequence[int]) -> list[judge.Verdict]:
+    """The verdicts on the kinds of which a pair of runs is finished."""
+    verdicts = []
+    for name in names:
+        rows = {(seed, arm): row for (kind, seed, arm), row in done.items() if kind == name and seed in seeds}
+        if any((seed, "arc") in rows and (seed, "guard") in rows for seed in seeds):
+            verdicts.append(judge.verdict(name, rows))
+    return verdicts
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,89 +1,154 @@
-"""What the runs say: whether a kind held, and the table."""
+"""What a kind's runs say: was a healthy training harmed?"""
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
+FLOOR_LR = 1e-12
+"""The least LR that the controller sets."""
+FLOOR_RATIO = 1 / 100
+"""Of the LR that the run was started with and is healthy at: below it a run stands still."""
 MEDIAN = 0.01
-"""Largest paired median of the relative difference to the same run with ``rollback=False``."""
+"""How much worse the paired median may be."""
 DEVIATIONS = 3.0
-"""No run may be worse than that by more than so many of the kind's deviations over seeds."""
+"""How much worse a single run may be, in deviations of the kind's seeds without rollback."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One kind.
+    """One kind's row.
 
     Attributes:
-        runs: seeds that both arms have.
-        initial, restored, floor: runs in which the initial state or any state came back, or the LR reached
-            its floor.
-        median: paired median of (recommended - guards only) / guards only.
-        worst: largest (recommended - guards only) in deviations over seeds of the runs of "guards only".
-        cost: paired median of (recommended - none) / none: for orientation, not judged.
+        kind: its name.
+        seeds: pairs of runs.
+        restores: all restores, of all runs.
+        initials: restores of the initial state.
+        floors: runs whose LR reached a floor, with rollback or without.
+        floors_guard: those of them without rollback.
+        errors: runs that raised.
+        median: paired median of the final loss's excess over the run without rollback (0.01 is 1 % worse).
+        worst: the worst run's excess in seed deviations.
+        alone: the median excess over the training without any controller, for orientation.
     """
 
     kind: str
-    runs: int
-    initial: int
-    restored: int
-    floor: int
+    seeds: int
+    restores: int
+    initials: int
+    floors: int
+    floors_guard: int
+    errors: int
     median: float
     worst: float
-    cost: float
+    alone: float
 
     @property
-    def held(self) -> bool:
-        """Whether nothing that is judged went wrong."""
-        return not self.initial and not self.floor and self.median <= MEDIAN and self.worst <= DEVIATIONS
+    def broken(self) -> list[str]:
+        """The criteria that it misses; better than without rollback is never a miss."""
+        checks = {
+            "raised": self.errors > 0,
+            "initial": self.initials > 0,
+            "floor": self.floors > 0,
+            "median": not self.median <= MEDIAN,
+            "worst": not self.worst <= DEVIATIONS,
+        }
+        return [name for name, missed in checks.items() if missed]
 
 
-def verdicts(runs: pd.DataFrame) -> list[Verdict]:
-    """One verdict for each kind whose arms are there."""
-    found = []
-    for kind, rows in runs.groupby("kind", sort=True):
-        values = rows.pivot(index="seed", columns="arm", values="value").dropna()
-        if "recommended" not in values or not len(values):
-            continue
-        on, off, none = (values[arm].to_numpy() for arm in ("recommended", "guards only", "none"))
-        mine = rows[rows["arm"] == "recommended"]
-        spread = max(
-            float(np.std(off, ddof=1)) if len(off) > 1 else 0.0, 1e-3 * float(np.median(np.abs(off)))
-        )
-        with np.errstate(invalid="ignore"):
-            found.append(
-                Verdict(
-                    kind=str(kind),
-                    runs=len(values),
-                    initial=int((mine["initial"] > 0).sum()),
-                    restored=int((mine["restored"] > 0).sum()),
-                    floor=int(rows[rows["arm"] != "none"]["floor"].sum()),
-                    median=float(np.median((on - off) / np.abs(off))),
-                    worst=float(np.max((on - off) / spread)),
-                    cost=float(np.median((on - none) / np.abs(none))),
-                )
-            )
-    return found
+def at_floor(row: Mapping[str, Any]) -> bool:
+    """Whether the controller brought the LR to 1e-12, or below a hundredth of the initial one.
+
+    The final anneal and the user's own schedule are left out of the hundredth (``run._moves``).
+    """
+    low = row["lowest_lr"]
+    return row["ratio"] < FLOOR_RATIO or (low is not None and low <= FLOOR_LR * 1.001 and row["ratio"] < 1)
 
 
-def table(found: list[Verdict]) -> str:
-    """Markdown."""
-    lines = [
-        "| kind | runs | initial | any state | LR at floor | median | worst, deviations | v none | held |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|---|",
-    ]
-    lines += [
-        f"| {v.kind} | {v.runs} | {v.initial} | {v.restored} | {v.floor} | {v.median:+.1%} | {v.worst:.1f} | "
-        f"{v.cost:+.1%} | {'yes' if v.held else '**no**'} |"
-        for v in found
-    ]
-    held, runs = sum(v.held for v in found), sum(v.runs for v in found)
-    bad = sum(v.initial for v in found), sum(v.restored for v in found), sum(v.floor for v in found)
-    lines.append(
-        f"\n{held} of {len(found)} kinds held; of {runs} runs {bad[0]} went back to the initial state, "
-        f"{bad[1]} to any, and in {bad[2]} the LR reached its floor."
+def scale(row: Mapping[str, Any]) -> float:
+    """What an excess over this run is divided by.
+
+    Its final loss, or a hundredth of what the loss fell where that is more: a loss that falls by many
+    decades ends at a level that means nothing. Where losses may be negative, what the loss fell, or a
+    hundredth of its size where it did not fall.
+    """
+    final, initial = _number(row["final"]), _number(row["initial"])
+    if not (math.isfinite(final) and math.isfinite(initial)):
+        return math.nan
+    fall = abs(initial - final)
+    if row["positive"]:
+        return max(abs(final), fall / 100, 1e-300)
+    return max(fall, abs(final) / 100, 1e-300)
+
+
+def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Verdict:
+    """Judge the runs of one kind, by seed and arm; seeds without both arms are left out."""
+    seeds = sorted({seed for seed, _ in rows if (seed, "arc") in rows and (seed, "guard") in rows})
+    pairs = [(rows[seed, "arc"], rows[seed, "guard"]) for seed in seeds]
+    alone = [(rows[s, "arc"], rows[s, "none"]) for s in seeds if (s, "none") in rows]
+    base = [_number(guard["final"]) for _, guard in pairs]
+    sizes = [scale(guard) for _, guard in pairs]
+    # where all seeds end at the same value, a difference below a hundredth is no difference
+    spread = _spread(base)
+    deviation = max(spread, MEDIAN * statistics.median(sizes)) if math.isfinite(spread) else math.nan
+    return Verdict(
+        kind=kind,
+        seeds=len(pairs),
+        restores=sum(ours["restores"] for ours, _ in pairs),
+        initials=sum(ours["initials"] for ours, _ in pairs),
+        floors=sum(at_floor(ours) or at_floor(guard) for ours, guard in pairs),
+        floors_guard=sum(at_floor(guard) for _, guard in pairs),
+        errors=sum(bool(row["error"]) for pair in pairs for row in pair),
+        median=statistics.median(excess(ours, guard) for ours, guard in pairs),
+        worst=max(_difference(ours, guard) for ours, guard in pairs) / deviation,
+        alone=statistics.median(excess(a, b) for a, b in alone) if alone else math.nan,
     )
-    return "\n".join(lines)
+
+
+def excess(ours: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How much worse a run ended than another of the same seed, by :func:`scale`."""
+    difference = _difference(ours, other)
+    return difference if math.isinf(difference) else difference / scale(other)
+
+
+def _difference(ours: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    ours_final, other_final = _number(ours["final"]), _number(other["final"])
+    if math.isinf(other_final):  # nothing is worse than that
+        return 0.0 if math.isinf(ours_final) else -math.inf
+    return ours_final - other_final
+
+
+def _spread(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.stdev(finite) if len(finite) > 1 else math.nan if not finite else 0.0
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """Markdown: a row per kind, totals, and how many held."""
+    lines = [
+        "| kind | seeds | restores | initial | at a floor (rollback off) | raised | median, % | worst, sd "
+        "| median v no controller, % | verdict |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for v in verdicts:
+        said = "held" if not v.broken else "**" + ", ".join(v.broken) + "**"
+        lines.append(
+            f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} ({v.floors_guard}) "
+            f"| {v.errors} "
+            f"| {100 * v.median:+.2f} | {v.worst:+.2f} | {100 * v.alone:+.1f} | {said} |"
+        )
+    held = sum(not v.broken for v in verdicts)
+    totals = [sum(getattr(v, name) for v in verdicts) for name in ("seeds", "restores", "initials", "floors")]
+    guard = sum(v.floors_guard for v in verdicts)
+    lines.append(
+        f"| **all** | {totals[0]} | {totals[1]} | {totals[2]} | {totals[3]} ({guard}) "
+        f"| {sum(v.errors for v in verdicts)} | | | | |"
+    )
+    return "\n".join([*lines, "", f"{held} of {len(verdicts)} kinds held."])

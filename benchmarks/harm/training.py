@@ -1,160 +1,71 @@
-"""A small training as people write them, with the places where a healthy one may look ill."""
+"""A small training as the benchmark runs it, and the registry of its kinds."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Batch = tuple[Tensor, Tensor]
-ROWS, VAL_ROWS = 4096, 512
-"""Training and validation examples of a problem: enough that a small net learns and does not overfit."""
 
 
-@dataclass
-class Problem:
-    """Training and validation data, a loss for training, and what the model is worth in the end.
-
-    Attributes:
-        train, val: inputs and targets.
-        loss: of outputs and targets, a scalar.
-    """
-
-    train: Batch
-    val: Batch
-    loss: Callable[[Tensor, Tensor], Tensor]
-
-
-def regression(seed: int, *, noise: float = 0.1, rows: int = ROWS, val_rows: int = VAL_ROWS) -> Problem:
-    """A smooth function of eight numbers, with Gaussian noise on the targets."""
-    generator = torch.Generator().manual_seed(seed)
-    teacher = torch.randn(8, 3, generator=generator) / 8**0.5
-
-    def draw(count: int) -> Batch:
-        x = torch.randn(count, 8, generator=generator)
-        y = torch.sin(x @ teacher).sum(1, keepdim=True)
-        return x, y + noise * torch.randn(count, 1, generator=generator)
-
-    return Problem(draw(rows), draw(val_rows), F.mse_loss)
-
-
-def classification(seed: int, *, wrong: float = 0.0, rows: int = ROWS, val_rows: int = VAL_ROWS) -> Problem:
-    """Four classes of eight numbers; ``wrong`` is the share of training labels drawn at random."""
-    generator = torch.Generator().manual_seed(seed)
-    teacher = torch.randn(8, 4, generator=generator)
-
-    def draw(count: int, share: float) -> Batch:
-        x = torch.randn(count, 8, generator=generator)
-        y = (x @ teacher + 2 * torch.sin(2 * x[:, :4])).argmax(1)
-        random = torch.randint(0, 4, (count,), generator=generator)
-        return x, torch.where(torch.rand(count, generator=generator) < share, random, y)
-
-    return Problem(draw(rows, wrong), draw(val_rows, 0.0), F.cross_entropy)
-
-
-def mlp(outputs: int = 1, *, width: int = 32, dropout: float = 0.0) -> nn.Sequential:
-    """Two hidden layers on eight numbers."""
-    drop = [nn.Dropout(dropout)] if dropout else []
-    return nn.Sequential(
-        *(nn.Linear(8, width), nn.ReLU(), *drop, nn.Linear(width, width), nn.ReLU(), *drop),
-        nn.Linear(width, outputs),
-    )
-
-
-@dataclass
+@dataclass(kw_only=True)
 class Training:
-    """Everything that decides one run, but for the controller; every hook has a default.
+    """One healthy training: everything but the controller.
 
     Attributes:
-        problem: data and loss.
         model: what is trained.
-        optimizer: its LR is a healthy one.
-        epochs: calls of ``controller.step``.
-        batch: examples of a micro-batch.
-        accumulate: micro-batches of an optimizer step.
-        weight: factor on the loss in an epoch, as a curriculum or a multi-task weight has.
-        recorded: what is told to ``controller.record`` after a step: of the step's number in the run and the
-            mean loss of its micro-batches; None tells nothing.
-        shown: what is told to ``controller.step``: of the epoch and the validation loss.
-        before_epoch, after_step: called with the epoch, and without anything.
-        steps: micro-batches of an epoch, drawn at random; None: one pass over the data.
-        step: replaces backward pass and optimizer step: of the loss; whether weights moved.
-        loss: replaces the problem's loss, of model and batch and epoch.
-        value: what the model is worth at the end, lower is better; the plain validation loss by default.
-        settings: more settings of the controller.
+        optimizer: of its parameters, at a healthy LR.
+        batches: of a call of ``step()``, counted from 1.
+        loss: of a batch in a call: what ``backward`` is called on.
+        final: the validation loss of the model as it is; draws no random numbers.
+        calls: calls of ``step()``.
+        begin: runs before a call.
+        update: one optimizer step; the loss to record, None where nothing was applied.
+        recorded: what the controller is told of a loss, in a call; None where nothing is recorded.
+        told: the validation loss that the controller is told after a call.
+        schedulers: stepped once per call, and known to the controller.
+        positive: whether zero is the loss's natural least value, so that a share of it means something.
     """
 
-    problem: Problem
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    epochs: int = 30
-    batch: int = 32
-    accumulate: int = 1
-    weight: Callable[[int], float] = lambda epoch: 1.0
-    recorded: Callable[[int, float], float | None] = lambda step, loss: loss
-    shown: Callable[[int, float], float | None] = lambda epoch, loss: loss
-    before_epoch: Callable[[int], None] = lambda epoch: None
-    after_step: Callable[[], None] = lambda: None
-    steps: int | None = 8
-    step: Callable[[Tensor], None] | None = None
-    loss: Callable[[nn.Module, Batch, int], Tensor] | None = None
-    value: Callable[[nn.Module], float] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    batches: Callable[[int], Iterable[Batch]]
+    loss: Callable[[Batch, int], Tensor]
+    final: Callable[[], float]
+    calls: int = 24
+    begin: Callable[[int], None] = lambda call: None
+    update: Callable[[Batch, int], Any] | None = None
+    recorded: Callable[[Any, int], Any] = lambda loss, call: loss
+    told: Callable[[int], float | None] | None = None
+    schedulers: list[Any] = field(default_factory=list)
+    positive: bool = True
 
-    def batches(self, generator: torch.Generator) -> Iterable[Batch]:
-        """The micro-batches of an epoch, in a random order."""
-        x, y = self.problem.train
-        if self.steps is None:
-            order = torch.randperm(len(x), generator=generator).split(self.batch)
-            return [(x[rows], y[rows]) for rows in order]
-        picks = (torch.randint(len(x), (self.batch,), generator=generator) for _ in range(self.steps))
-        return ((x[rows], y[rows]) for rows in picks)
+    def train(self, batch: Batch, call: int) -> Any:
+        """One optimizer step: the loss to record, or None."""
+        if self.update is not None:
+            return self.update(batch, call)
+        self.optimizer.zero_grad()
+        loss = self.loss(batch, call)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
 
-    def validate(self) -> float:
-        """The plain validation loss."""
-        self.model.eval()
-        with torch.no_grad():
-            x, y = self.problem.val
-            loss = float(self.problem.loss(self.model(x).float(), y))
-        self.model.train()
-        return loss
+    def validate(self, call: int) -> float | None:
+        """What the controller is told after a call."""
+        return self.final() if self.told is None else self.told(call)
 
-    def run(self, seed: int, controller: Any) -> float:
-        """Train to the end under a controller (None: under none); what the model is worth then."""
-        generator = torch.Generator().manual_seed(seed)
-        count = 0
-        for epoch in range(self.epochs):
-            self.before_epoch(epoch)
-            losses: list[float] = []
-            for batch in self.batches(generator):
-                loss = self._loss(batch, epoch)
-                losses.append(float(loss.detach()))
-                if self.step is not None:
-                    self.step(loss)
-                else:
-                    (loss / self.accumulate).backward()
-                    if len(losses) < self.accumulate:
-                        continue
-                    self.optimizer.step()
-                    self.optimizer.zero_grad()
-                self.after_step()
-                told = self.recorded(count, sum(losses) / len(losses))
-                if controller is not None and told is not None:
-                    controller.record(told)
-                losses = []
-                count += 1
-            val_loss = self.shown(epoch, self.validate())
-            if controller is not None:
-                controller.step(val_loss=val_loss)
-        found = self.validate() if self.value is None else self.value(self.model)
-        return found if math.isfinite(found) else math.inf
 
-    def _loss(self, batch: Batch, epoch: int) -> Tensor:
-        if self.loss is not None:
-            return self.loss(self.model, batch, epoch)
-        return self.weight(epoch) * self.problem.loss(self.model(batch[0]).float(), batch[1])
+Factory = Callable[[], Training]
+KINDS: dict[str, Factory] = {}
+
+
+def kind(factory: Factory) -> Factory:
+    """Register a factory under its name; the global generator is seeded before it is called."""
+    if factory.__name__ in KINDS:
+        raise ValueError(f"got a second kind named {factory.__name__!r}, need another name")
+    KINDS[factory.__name__] = factory
+    return factory

@@ -164,6 +164,6 @@ def test_a_short_warm_up() -> None:
     lrs = []
     update = run.update
     run.update = lambda batch: (lrs.append(run.optimizer.param_groups[0]["lr"]), update(batch))[1]  # type: ignore[method-assign]
-    list(schedules.warmup_cosine(run, 100, warm_up=0.05).drive(run, 100))
+    list(schedules.warmup_cosine(run, 100, warmup=0.05).drive(run, 100))
     assert lrs.index(max(lrs)) == 5 and max(lrs) == pytest.approx(1.0)
     assert 0 < lrs[-1] < 0.01
