@@ -14,7 +14,9 @@ from tasks.data.cache import cached
 from tasks.seeding import derive
 
 
-def shaken(source: Source, *, examples: tuple[int, int, int], size: int, classes: int, noise: float) -> Splits:
+def shaken(
+    source: Source, *, examples: tuple[int, int, int], size: int, classes: int, noise: float
+) -> Splits:
     """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,): the direction of the motion blur.
 
     Args:

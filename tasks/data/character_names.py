@@ -47,5 +47,15 @@ def names(source: Source, *, examples: tuple[int, int, int], length: int) -> Spl
 def _block(number: int, length: int) -> list[str]:
     points = range(number * _BLOCK, (number + 1) * _BLOCK)
     given = [unicodedata.name(chr(p), "") for p in points]
-    skipped = ("CJK", "HANGUL SYLL", "TANGUT", "NUSHU", "KHITAN", "CUNEIFORM", "EGYPTIAN", "ANATOLIAN", "VARIATION")
+    skipped = (
+        "CJK",
+        "HANGUL SYLL",
+        "TANGUT",
+        "NUSHU",
+        "KHITAN",
+        "CUNEIFORM",
+        "EGYPTIAN",
+        "ANATOLIAN",
+        "VARIATION",
+    )
     return [n[:length].strip() for n in given if len(n) > 8 and not n.startswith(skipped)]

@@ -43,7 +43,7 @@ def tones(rng: np.random.Generator, count: int, *, family: str, length: int, noi
 def regimes(rng: np.random.Generator, count: int, *, length: int, stay: float) -> Columns:
     """``series`` float32 (count, length, 2) and ``label`` int64 (count, length): which of 4 laws holds.
 
-    A law is a rotation of the state by its own angle with noise; after each step it stays with chance ``stay``.
+    A law turns the state by its own angle, with noise; after each step it stays with chance ``stay``.
     """
     angles = np.array([0.25, 0.6, 1.1, 2.0])
     law = rng.integers(0, 4, count)

@@ -11,7 +11,9 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int, kernel: int) -> None:
         super().__init__()
         self.first, self.last = (
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+            nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+            )
             for _ in range(2)
         )
         self.norm = nn.LayerNorm(width)

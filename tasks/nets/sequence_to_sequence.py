@@ -25,10 +25,12 @@ class SequenceToSequence(nn.Module):
         self.positions = nn.Embedding(length, width)
         kind = {"dim_feedforward": 2 * width, "dropout": 0.0, "batch_first": True, "norm_first": True}
         self.encoder = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, **kind) for _ in range(layers)  # type: ignore[arg-type]
+            nn.TransformerEncoderLayer(width, heads, **kind)
+            for _ in range(layers)  # type: ignore[arg-type]
         )
         self.decoder = nn.ModuleList(
-            nn.TransformerDecoderLayer(width, heads, **kind) for _ in range(layers)  # type: ignore[arg-type]
+            nn.TransformerDecoderLayer(width, heads, **kind)
+            for _ in range(layers)  # type: ignore[arg-type]
         )
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
         self.register_buffer("mask", torch.ones(length, length).tril() == 0, persistent=False)

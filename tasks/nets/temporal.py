@@ -46,3 +46,31 @@ class Labeller(nn.Module):
         """Logits of every step."""
         logits: Tensor = self.head(self.recurrent(series)[0])
         return logits
+
+
+class TokenTemporal(nn.Module):
+    """Ids (n, length) to features (n, width): an embedding before :class:`Temporal`."""
+
+    def __init__(self, *, vocabulary: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.temporal = Temporal(channels=width, width=width, layers=layers)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The features of each text."""
+        features: Tensor = self.temporal(self.tokens(ids).transpose(1, 2))
+        return features
+
+
+class WithHead(nn.Module):
+    """A body, which another training may have filled, and a linear head on its features."""
+
+    def __init__(self, body: nn.Module, width: int, outputs: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of each example."""
+        logits: Tensor = self.head(self.body(x))
+        return logits
