@@ -39,7 +39,7 @@ class NamesConformer(Task):
     kernel: int
 
     def load(self, source: Source) -> Splits:
-        """``text`` int64 (n, length) and ``gaps`` bool (n, length); training rows get others in every epoch."""
+        """``text`` int64 (n, length) and ``gaps`` bool (n, length); in training new ones every epoch."""
         found = character_names.names(source, examples=self.examples, length=self.length)
         generator = torch.Generator().manual_seed(0)
         return Splits(*({**s, "gaps": self._gaps(s["text"], generator)} for s in found))
