@@ -60,7 +60,7 @@ class ArmOutliersMLP(Task):
         "mini": {
             "examples": (2048, 512, 1024),
             "outliers": 0.04,
-            "deviation": 6.0,
+            "deviation": 3.0,
             "hidden": 48,
             "layers": 3,
             "batch_size": 32,
@@ -70,7 +70,7 @@ class ArmOutliersMLP(Task):
         "paper": {
             "examples": (100000, 10000, 20000),
             "outliers": 0.04,
-            "deviation": 6.0,
+            "deviation": 3.0,
             "hidden": 512,
             "layers": 4,
             "batch_size": 256,
