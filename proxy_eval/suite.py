@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from string import digits
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -62,13 +63,15 @@ def entries(tasks: Any, *, optimizer: str | None, epochs: int | None) -> list[En
     """What ``tasks=`` asks for: a suite's name, a task, or a list of tasks.
 
     A task keeps the optimizer, best LR and horizon of the suite that it is in (``suite``, else
-    ``dev_suite``); others need ``optimizer`` and ``epochs``, which replace those of a suite, too.
+    ``suite2``, else ``dev_suite``); others need ``optimizer`` and ``epochs``, which replace those of a
+    suite, too.
     """
     asked = [tasks] if isinstance(tasks, str) else list(tasks)
     if len(asked) == 1 and is_suite(asked[0]):
         found = read(asked[0])
     else:
-        known = {e.name: e for suite in ("dev_suite", "suite") if is_suite(suite) for e in read(suite)}
+        suites = [name for name in ("dev_suite", "suite2", "suite") if is_suite(name)]
+        known = {e.name: e for name in suites for e in read(name)}
         found = [known.get(name) or _own(name, optimizer, epochs) for name in asked]
     if optimizer is not None:
         optimizers.check(optimizer)
@@ -86,7 +89,7 @@ def entries(tasks: Any, *, optimizer: str | None, epochs: int | None) -> list[En
 
 def is_suite(name: str) -> bool:
     """Whether there is a suite of this name."""
-    return name.endswith("suite") and Path(CONFIGS / f"{name}.yaml").is_file()
+    return name.rstrip(digits).endswith("suite") and Path(CONFIGS / f"{name}.yaml").is_file()
 
 
 def _own(name: str, optimizer: str | None, epochs: int | None) -> Entry:

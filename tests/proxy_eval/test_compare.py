@@ -30,7 +30,7 @@ from tests.conftest import TINY
 from training.config import TrainingConfig
 
 EXPERIMENTS = sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml"))
-SUITES = sorted(path.stem for path in cli.CONFIGS.glob("*suite.yaml"))
+SUITES = sorted(path.stem for path in cli.CONFIGS.glob("*suite*.yaml"))
 
 
 def unit(method: str = "constant", **changed: Any) -> ComparisonUnit:

@@ -1,0 +1,93 @@
+"""Classification of point clouds with a set transformer: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import solids
+from tasks.data.synthetic import drawn
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.set_transformer import SetTransformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudSetTransformer(Task):
+    """Name the solid on whose surface the points lie.
+
+    Attributes:
+        examples: training, validation and test rows.
+        points: of a cloud.
+        noise: standard deviation of a coordinate; the clouds have size 1.
+        width: of the network.
+        heads: of each attention.
+        induced: points through which the points see each other.
+        layers: blocks before pooling.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    points: int
+    noise: float
+    width: int
+    heads: int
+    induced: int
+    layers: int
+
+    def load(self, source: Source) -> Splits:
+        """``points`` float32 (n, points, 3) and ``label`` int64 (n,)."""
+        name = f"clouds-{self.points}-{self.noise}"
+        kind = {"points": self.points, "noise": self.noise}
+        return drawn(source, name, 1, self.examples, lambda rng, n: solids.clouds(rng, n, **kind))  # type: ignore[arg-type]
+
+    def build(self) -> nn.Module:
+        """The set transformer."""
+        return SetTransformer(
+            columns=3,
+            width=self.width,
+            heads=self.heads,
+            induced=self.induced,
+            layers=self.layers,
+            outputs=solids.CLASSES,
+        )
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["points"])
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (768, 384, 768),
+            "points": 32,
+            "noise": 0.03,
+            "width": 32,
+            "heads": 2,
+            "induced": 6,
+            "layers": 1,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-6, 1e-1))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (20000, 2000, 4000),
+            "points": 512,
+            "noise": 0.02,
+            "width": 128,
+            "heads": 4,
+            "induced": 32,
+            "layers": 2,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+        },
+    }

@@ -1,0 +1,108 @@
+"""Fine-tuning of a temporal convolutional network on other tones: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import signals
+from tasks.data.synthetic import drawn
+from tasks.loop import TaskRun
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.pretrained import load_pretrained
+from tasks.nets.temporal import Temporal, WithHead
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneTones(Task):
+    """Say how a tone moves, beginning with the convolutions of a net that knows mixtures of steady ones.
+
+    Attributes:
+        examples: training, validation and test rows.
+        family: of tones.
+        length: samples.
+        noise: standard deviation of what is added.
+        width: channels.
+        layers: residual convolutions.
+        pretraining: epochs of the first training, made when it is first needed; 0 begins at random.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    family: str
+    length: int
+    noise: float
+    width: int
+    layers: int
+    pretraining: int
+
+    def load(self, source: Source) -> Splits:
+        """``signal`` float32 (n, length) and ``label`` int64 (n,)."""
+        family, length, noise = self.family, self.length, self.noise
+        name = f"tones-{family}-{length}-{noise}"
+        return drawn(
+            source,
+            name,
+            1,
+            self.examples,
+            lambda rng, n: signals.tones(rng, n, family=family, length=length, noise=noise),
+        )
+
+    def build(self) -> nn.Module:
+        """The network with a fresh head."""
+        body = Temporal(channels=1, width=self.width, layers=self.layers, stride=2)
+        if self.pretraining:
+            key = f"{self.width}-{self.layers}-{self.length}-{self.pretraining}-{torch.__version__}"
+            load_pretrained(body, f"pretrained-tones-{key}", 1, self._pretrained)
+        return WithHead(body, self.width, signals.CLASSES)
+
+    def _pretrained(self) -> nn.Module:
+        counts = (1536, 8, 8)
+        first = replace(self, family="steady", examples=counts, batch_size=32, pretraining=0)
+        run = TaskRun(first, first.load(Source()), optimizer="adam", lr=3e-3, seed=0)
+        run.train(self.pretraining * run.steps_per_epoch)
+        body = run.model.body
+        assert isinstance(body, nn.Module)
+        return body
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["signal"][:, None])
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (384, 256, 768),
+            "family": "moving",
+            "length": 96,
+            "noise": 0.4,
+            "width": 16,
+            "layers": 4,
+            "pretraining": 12,
+            "batch_size": 24,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (4000, 1000, 4000),
+            "family": "moving",
+            "length": 1024,
+            "noise": 0.4,
+            "width": 128,
+            "layers": 8,
+            "pretraining": 12,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+        },
+    }

@@ -1,0 +1,76 @@
+"""Labels of a series' steps with a bidirectional GRU: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import signals
+from tasks.data.synthetic import drawn
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.temporal import Labeller
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegimesBiGRU(Task):
+    """Say for every step of a series which of four laws moves it.
+
+    Attributes:
+        examples: training, validation and test rows.
+        length: steps.
+        stay: chance that the law of a step stays.
+        hidden: state of each direction.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    length: int
+    stay: float
+    hidden: int
+
+    def load(self, source: Source) -> Splits:
+        """``series`` float32 (n, length, 2) and ``label`` int64 (n, length)."""
+        length, stay = self.length, self.stay
+        name = f"regimes-{length}-{stay}"
+        return drawn(
+            source, name, 1, self.examples, lambda rng, n: signals.regimes(rng, n, length=length, stay=stay)
+        )
+
+    def build(self) -> nn.Module:
+        """The GRU."""
+        return Labeller(channels=2, hidden=self.hidden, outputs=4)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy of the steps; the predictions are the scores (n, 4, length)."""
+        scores: Tensor = model(batch["series"]).transpose(1, 2)
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy over steps."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (512, 128, 256),
+            "length": 32,
+            "stay": 0.9,
+            "hidden": 24,
+            "batch_size": 16,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (20000, 2000, 4000),
+            "length": 256,
+            "stay": 0.97,
+            "hidden": 256,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+        },
+    }

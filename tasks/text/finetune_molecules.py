@@ -1,0 +1,105 @@
+"""Fine-tuning of a dilated network on other groups of atoms: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import molecules
+from tasks.data.synthetic import drawn
+from tasks.loop import TaskRun
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.pretrained import load_pretrained
+from tasks.nets.temporal import TokenTemporal, WithHead
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneMolecules(Task):
+    """Find the group in a molecule's formula, beginning with a net that finds other groups.
+
+    Attributes:
+        examples: training, validation and test rows.
+        groups: the set of them.
+        length: characters of a formula.
+        width: channels.
+        layers: residual convolutions.
+        pretraining: epochs of the first training, made when it is first needed; 0 begins at random.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    groups: str
+    length: int
+    width: int
+    layers: int
+    pretraining: int
+
+    def load(self, source: Source) -> Splits:
+        """``text`` int64 (n, length) and ``label`` int64 (n,)."""
+        groups, length = self.groups, self.length
+        name = f"molecules-{groups}-{length}"
+        return drawn(
+            source,
+            name,
+            1,
+            self.examples,
+            lambda rng, n: molecules.strings(rng, n, groups=groups, length=length),
+        )
+
+    def build(self) -> nn.Module:
+        """The network with a fresh head."""
+        vocabulary = len(molecules.ALPHABET)
+        body = TokenTemporal(vocabulary=vocabulary, width=self.width, layers=self.layers)
+        if self.pretraining:
+            key = f"{self.width}-{self.layers}-{self.length}-{self.pretraining}-{torch.__version__}"
+            load_pretrained(body, f"pretrained-groups-{key}", 1, self._pretrained)
+        return WithHead(body, self.width, len(molecules.GROUPS[self.groups]))
+
+    def _pretrained(self) -> nn.Module:
+        counts = (1536, 8, 8)
+        first = replace(self, groups="first", examples=counts, batch_size=32, pretraining=0)
+        run = TaskRun(first, first.load(Source()), optimizer="adam", lr=3e-3, seed=0)
+        run.train(self.pretraining * run.steps_per_epoch)
+        body = run.model.body
+        assert isinstance(body, nn.Module)
+        return body
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["text"])
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (384, 256, 768),
+            "groups": "second",
+            "length": 32,
+            "width": 24,
+            "layers": 3,
+            "pretraining": 12,
+            "batch_size": 24,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (4000, 1000, 4000),
+            "groups": "second",
+            "length": 96,
+            "width": 256,
+            "layers": 6,
+            "pretraining": 12,
+            "batch_size": 64,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+        },
+    }

@@ -1,0 +1,81 @@
+"""Classification of blurred photos without any normalisation: reported only, never in training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.data import blurred
+from tasks.metrics.accuracy import accuracy
+from tasks.nets.nf_resnet import NFResNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShakenNFResNet(Task):
+    """Say in which direction the camera moved.
+
+    Attributes:
+        examples: training, validation and test rows.
+        size: height and width of the images in pixels.
+        classes: directions.
+        noise: standard deviation of a pixel, of 255.
+        widths: channels of each stage.
+        blocks: of each stage.
+    """
+
+    role = "evaluation"
+
+    examples: tuple[int, int, int]
+    size: int
+    classes: int
+    noise: float
+    widths: tuple[int, ...]
+    blocks: int
+
+    def load(self, source: Source) -> Splits:
+        """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
+        return blurred.shaken(
+            source, examples=self.examples, size=self.size, classes=self.classes, noise=self.noise
+        )
+
+    def build(self) -> nn.Module:
+        """The residual network."""
+        return NFResNet(widths=self.widths, blocks=self.blocks, outputs=self.classes)
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
+        """Cross-entropy; the predictions are the class scores."""
+        scores: Tensor = model(batch["image"].float() / 127.5 - 1)
+        return F.cross_entropy(scores, batch["label"]), scores
+
+    def metric(self, predictions: Predictions, split: Batch) -> float:
+        """Accuracy."""
+        assert isinstance(predictions, Tensor)
+        return accuracy(predictions, split["label"])
+
+    scales: ClassVar = {
+        "mini": {
+            "examples": (768, 256, 512),
+            "size": 14,
+            "classes": 8,
+            "noise": 3.0,
+            "widths": (8, 16),
+            "blocks": 1,
+            "batch_size": 32,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
+            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+        },
+        "paper": {
+            "examples": (50000, 5000, 10000),
+            "size": 32,
+            "classes": 8,
+            "noise": 3.0,
+            "widths": (64, 128, 256, 512),
+            "blocks": 2,
+            "batch_size": 128,
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+        },
+    }
