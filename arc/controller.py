@@ -244,8 +244,8 @@ def _copies(
     if asked == "auto" and not fits(optimizers, model):
         warnings.warn(
             "two copies of the training's state would take more than a quarter of the free memory: "
-            "ARC guards the LR alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
-            RecoveryWarning,
+            "two copies of the state would take more than a quarter of the free memory: ARC guards the LR "
+            "alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
             stacklevel=3,
         )
         return None

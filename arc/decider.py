@@ -95,6 +95,7 @@ class Decider:
             kept=kept,
             val_loss=val_loss if finite_val else None,
             mean=call.mean,
+            first=call.first,
             bad=call.bad,
             blocks=call.blocks,
             stride=losses.stride,
