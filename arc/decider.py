@@ -264,8 +264,8 @@ class Decider:
             if found and expected:  # 0 freezes a group, and is no schedule
                 self._tell_once(
                     f"the LR of parameter group {group} was set to {found:.3g} where ARC had left "
-                    f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give the '
-                    "schedule to ARC as a torch scheduler (scheduler=...)",
+                    f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give '
+                    "the schedule to ARC as a torch scheduler (scheduler=...)",
                     key="foreign write",
                 )
 
