@@ -212,7 +212,7 @@ def _second_start(state: State, report: Report, yard: Yardstick, now: Situation)
         return None
     if yard.first - _low(report) < AS_FAR * (yard.first - first.low):
         return Verdict(
-            state=replace(state, first_start=None),
+            state=replace(state, first_start=None, good_calls=2),  # this LR is not suspected again
             reason="the loss fell far less at the lower LR, went back to the first start",
             source="restart",
             restore="good",
