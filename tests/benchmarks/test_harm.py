@@ -20,7 +20,7 @@ HARMED: frozenset[str] = frozenset()
 def row(final: float | None, **more: Any) -> dict[str, Any]:
     """A run that was well."""
     well = {"initial": 2.0, "final": final, "positive": True, "error": "", "restores": 0, "initials": 0}
-    return {**well, "ratio": 1.0, "lowest_lr": 1e-3, **more}
+    return {**well, "ratio": 1.0, "rescued": 1.0, "lowest_lr": 1e-3, **more}
 
 
 def verdict(ours: list[dict[str, Any]], guard: list[dict[str, Any]]) -> judge.Verdict:
