@@ -141,16 +141,15 @@ def _number(value: float | None) -> float:
 def table(verdicts: list[Verdict]) -> str:
     """Markdown: a row per kind, totals, and how many held."""
     lines = [
-        "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised | median, % | worst, sd "
-        "| median v no controller, % | verdict |",
+        "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised "
+        "| median, % | worst, sd | median v no controller, % | verdict |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for v in verdicts:
         said = "held" if not v.broken else "**" + ", ".join(v.broken) + "**"
         lines.append(
             f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} "
-            f"({v.floors_guard}; {v.floors_network}) 
-            f"| {v.errors} "
+            f"({v.floors_guard}; {v.floors_network}) | {v.errors} "
             f"| {100 * v.median:+.2f} | {v.worst:+.2f} | {100 * v.alone:+.1f} | {said} |"
         )
     held = sum(not v.broken for v in verdicts)
