@@ -30,7 +30,7 @@ def rolling(network: arc.Network, model: nn.Module, lr: float = 0.1, **settings:
 
 
 def restores(controller: Any) -> list[int]:
-    """The calls whose state was put back, 0 for the initial one; 1 where only the reason tells of a restore."""
+    """The calls whose state was put back: 0 for the initial one, 1 where only the reason tells of it."""
     found = []
     for decision in controller.decisions:
         start = any(w in decision.reason for w in ("initial state", "starts again"))
