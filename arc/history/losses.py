@@ -153,7 +153,7 @@ class LossBuffer:
                 self._slots[CAPACITY].zero_()
         finite = since if math.isfinite(sum(since)) else [loss for loss in since if math.isfinite(loss)]
         bad = 1 - len(finite) / len(since) or (0.0 if math.isfinite(dropped) else 1 / CAPACITY)
-        if len(finite) < len(since):
+        if not math.isfinite(sum(period)):  # an earlier call of the period may have had a bad one
             period = [loss for loss in period if math.isfinite(loss)]
         mean, first = (sum(finite) / len(finite), finite[0]) if finite else (math.nan, math.nan)
         return CallLosses(mean, first, bad, _blocks(finite), period)
