@@ -23,7 +23,8 @@ class ScaledConv(nn.Conv2d):
         """Convolve with the standardised weights."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True)
         scale = torch.rsqrt((variance * self.weight[0].numel()).clamp(min=1e-4)) * self.gain
-        return self._conv_forward(x, (self.weight - mean) * scale, self.bias)
+        out: Tensor = self._conv_forward(x, (self.weight - mean) * scale, self.bias)
+        return out
 
 
 class _Block(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,15 +25,14 @@ class SequenceToSequence(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(length, width)
-        kind = {"dim_feedforward": 2 * width, "dropout": 0.0, "batch_first": True, "norm_first": True}
-        self.encoder = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, **kind)
-            for _ in range(layers)  # type: ignore[arg-type]
-        )
-        self.decoder = nn.ModuleList(
-            nn.TransformerDecoderLayer(width, heads, **kind)
-            for _ in range(layers)  # type: ignore[arg-type]
-        )
+        kind: dict[str, Any] = {
+            "dim_feedforward": 2 * width,
+            "dropout": 0.0,
+            "batch_first": True,
+            "norm_first": True,
+        }
+        self.encoder = nn.ModuleList(nn.TransformerEncoderLayer(width, heads, **kind) for _ in range(layers))
+        self.decoder = nn.ModuleList(nn.TransformerDecoderLayer(width, heads, **kind) for _ in range(layers))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
         self.register_buffer("mask", torch.ones(length, length).tril() == 0, persistent=False)
 

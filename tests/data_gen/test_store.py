@@ -109,3 +109,17 @@ def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path):
     for place in (f"{tmp_path}/file", "/proc/trials"):
         with pytest.raises(InputError, match="choose another out="):
             store.check_writable(place)
+
+
+def test_trials_of_version_1_are_read_as_rows_of_the_present_schema(tmp_path):
+    path = str(tmp_path / "part.parquet")
+    names = ("run_id", "task", "period", "cycle", "lr", "train_loss", "val_loss", "raise_val_loss", "chosen")
+    old = pa.schema([schema.TRIAL.field(n) for n in names], metadata={"arc.schema_version": "1"})
+    row = dict(zip(names, ("r", "a", 2, 0, 0.1, [1.0] * 10, [0.5, 0.4], [0.3, 0.2], "raise"), strict=True))
+    store.write(path, pa.Table.from_pylist([row], schema=old))
+    (found,) = store.read(path, schema.TRIAL).to_pylist()
+    assert found["epoch_steps"] == found["pass_steps"] == 5
+    assert [found[k] for k in ("run_id", "cycle", "lr", "chosen")] == ["r", 0, 0.1, "raise"]
+    assert found["val_loss"] == pytest.approx([0.5, 0.4])
+    assert (found["variant"], found["precision"], found["step"]) == ("base", "float32", None)
+    assert store.read(path, schema.TRIAL, ["cycle", "step"]).to_pylist() == [{"cycle": 0, "step": None}]
