@@ -58,6 +58,7 @@ class Controller:
             False not at all. What leads back is in docs/controller.md.
         extra_state: objects with ``state_dict`` and ``load_state_dict`` (a GradScaler, an EMA) that are
             kept and restored along.
+        on_restore: called with the decision after a state was put back.
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
@@ -91,6 +92,7 @@ class Controller:
         model: nn.Module | None = None,
         rollback: bool | str | Path = "auto",
         extra_state: Sequence[Any] = (),
+        on_restore: Callable[[Decision], object] | None = None,
         mode: Mode = "control",
         scheduler: Any = None,
         lr0: Literal["auto"] | None = None,
@@ -127,6 +129,7 @@ class Controller:
             )
         copies = _copies(steering.all, model, self.settings, extra_state) if follows else None
         self._decider = Decider(network, self.settings, steering, copies, follows=follows)
+        self._decider.on_restore = on_restore
         self._log: list[Logged] = []
         self._journal = Journal(log_dir, writer, self.settings)
         self._records = 0
@@ -239,12 +242,12 @@ def _copies(
     asked = settings.rollback
     if model is not None and not isinstance(model, nn.Module):
         raise ValueError(f"got model={model!r:.80}, need a torch module or None")
-    if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy == policies.PAPER):
+    if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is policies.PAPER):
         return None
     if asked == "auto" and not fits(optimizers, model):
         warnings.warn(
-            "two copies of the training's state would take more than a quarter of the free memory: "
-            "ARC guards the LR alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
+            "two copies of the state would take more than a quarter of the free memory: ARC guards the LR "
+            "alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
             RecoveryWarning,
             stacklevel=3,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ class Decider:
         self.history = History()
         self.epoch = 0
         self.copies = copies
+        self.on_restore: Callable[[Decision], object] | None = None
         self._network = network.eval()
         self._settings = settings
         self._optimizers = optimizers
@@ -80,7 +82,8 @@ class Decider:
         Raises:
             RuntimeError: no loss was recorded, or ranks that disagree or do not answer.
         """
-        self.epoch += 1
+        epoch = self.epoch + 1
+        self._tell_foreign_writes()
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
         finite_val = val_loss is not None and math.isfinite(val_loss)
@@ -89,12 +92,13 @@ class Decider:
         if val_loss is not None and not finite_val:
             self._tell_once("a validation loss is not finite; it is left out")
         report = Report(
-            epoch=self.epoch,
+            epoch=epoch,
             lr=self._optimizers.reference,
             records=records,
             kept=kept,
             val_loss=val_loss if finite_val else None,
             mean=call.mean,
+            first=call.first,
             bad=call.bad,
             blocks=call.blocks,
             stride=losses.stride,
@@ -104,6 +108,7 @@ class Decider:
         report = over_ranks(report)
         if not report.records:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
+        self.epoch = epoch
         return report
 
     def _movement(self) -> dict[str, float]:
@@ -163,7 +168,7 @@ class Decider:
             copies=self.copies is not None and self._optimizers.in_control,
             strength=self._policy.strength,
             undo=settings.policy.undo,
-            explosions=settings.policy != PAPER,
+            explosions=settings.policy is not PAPER,
             start_calls=phases.START_PERIODS * settings.period,
             ends_period=self._ends_period,
             anneals=settings.anneals(self.epoch),
@@ -208,6 +213,8 @@ class Decider:
         )
         if restored is not None:
             warnings.warn(f"call {self.epoch}: {found.reason}", RecoveryWarning, stacklevel=4)
+            if self.on_restore is not None:
+                self.on_restore(decision)
         return decision
 
     def _anneal(self) -> Decision | None:
@@ -251,10 +258,21 @@ class Decider:
         if not phases.in_start(self._state, now) and not now.relearns:
             self.copies.drop("initial")
 
-    def _tell_once(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            warnings.warn(f"call {self.epoch}: {what}", RecoveryWarning, stacklevel=4)
+    def _tell_foreign_writes(self) -> None:
+        """An LR that the user's own loop sets undoes every decision."""
+        for group, expected, found in self._optimizers.foreign():
+            if found and expected:  # 0 freezes a group, and is no schedule
+                self._tell_once(
+                    f"the LR of parameter group {group} was set to {found:.3g} where ARC had left "
+                    f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give '
+                    "the schedule to ARC as a torch scheduler (scheduler=...)",
+                    key="foreign write",
+                )
+
+    def _tell_once(self, what: str, *, key: str = "") -> None:
+        if (key or what) not in self._told:
+            self._told.add(key or what)
+            warnings.warn(f"call {self.epoch + 1}: {what}", RecoveryWarning, stacklevel=4)
 
     # -- resume --------------------------------------------------------------------------------
 

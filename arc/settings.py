@@ -47,7 +47,7 @@ class Settings:
             raise TypeError(f"got rollback={self.rollback!r}, need 'auto', True, False or a directory")
         if self.mode == "advise" and self.rollback not in (False, "auto"):
             raise ValueError(f"got rollback={self.rollback!r} with mode='advise', which touches nothing")
-        if self.policy == PAPER:
+        if self.policy is PAPER:  # rules that are all off may have company
             self._refuse_extras()
 
     def _refuse_extras(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import arc
+from arc.decision import RecoveryWarning
 from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.run import Run
@@ -54,6 +56,7 @@ class Arc:
         found = network(place, digest(place))
 
         def begin(run: Run, epochs: int) -> Controller:
+            warnings.simplefilter("ignore", RecoveryWarning)  # the decisions tell: they are in the results
             more: dict[str, Any] = {"total_epochs": epochs} if self.anneal else {}
             more["rollback"] = self.rollback
             if self.rollback:

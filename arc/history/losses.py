@@ -26,12 +26,14 @@ class CallLosses(NamedTuple):
 
     Attributes:
         mean: of those that are finite; NaN if none is.
+        first: the first of them that is finite; NaN likewise.
         bad: share of them that is not finite; small and above 0 where only losses were that are not kept.
         blocks: means of up to :data:`BLOCKS` stretches of equal length, oldest first, of the finite ones.
         period: the finite losses of the period that were kept.
     """
 
     mean: float
+    first: float
     bad: float
     blocks: tuple[float, ...]
     period: list[float]
@@ -142,7 +144,7 @@ class LossBuffer:
         """End a call, in one transfer of at most 4 kB; NaN and nothing if there was no loss."""
         period, dropped = self._on_host()
         if not period:
-            return CallLosses(math.nan, 0.0, (), period)
+            return CallLosses(math.nan, math.nan, 0.0, (), period)
         since = period[min(self._call_start, len(period) - 1) :]
         self._call_start = len(period)
         if not math.isfinite(dropped):  # told once: the next call has losses of its own
@@ -151,10 +153,10 @@ class LossBuffer:
                 self._slots[CAPACITY].zero_()
         finite = since if math.isfinite(sum(since)) else [loss for loss in since if math.isfinite(loss)]
         bad = 1 - len(finite) / len(since) or (0.0 if math.isfinite(dropped) else 1 / CAPACITY)
-        if len(finite) < len(since):
+        if not math.isfinite(sum(period)):  # an earlier call of the period may have had a bad one
             period = [loss for loss in period if math.isfinite(loss)]
-        mean = sum(finite) / len(finite) if finite else math.nan
-        return CallLosses(mean, bad, _blocks(finite), period)
+        mean, first = (sum(finite) / len(finite), finite[0]) if finite else (math.nan, math.nan)
+        return CallLosses(mean, first, bad, _blocks(finite), period)
 
     def values(self) -> list[float]:
         """The kept losses of the period, oldest first; one transfer."""

@@ -23,6 +23,7 @@ class Report:
         records: losses recorded since the last call, those of the warmup included.
         kept: losses in the buffer since the last call or before it; 0 during the warmup.
         mean: of the finite training losses since the last call; NaN if none is.
+        first: the first of them that is finite; NaN likewise.
         bad: share of them that is not finite.
         whole: whether the trained weights are finite: 1, 0, or NaN where nobody looked.
         moved: |theta_k - theta_0| / |theta_0|; NaN where the weights are not followed.
@@ -42,6 +43,7 @@ class Report:
     records: int
     kept: int
     mean: float = math.nan
+    first: float = math.nan
     bad: float = 0.0
     whole: float = math.nan
     moved: float = math.nan
@@ -57,7 +59,7 @@ class Report:
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")
-_MEANS: Final = ("mean", "bad", "moved", "shift", "cosine", "pulse", "still")
+_MEANS: Final = ("mean", "first", "bad", "moved", "shift", "cosine", "pulse", "still")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
 assert {f.name for f in fields(Report)} == {*_SCALARS, "blocks", "losses"}
 

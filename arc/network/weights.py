@@ -67,13 +67,16 @@ def save(network: Network, directory: str | Path, config: dict[str, Any], card: 
         card: the model card, Markdown.
 
     Raises:
-        ValueError: weights that are not finite.
+        ValueError: weights that are not finite; a directory that holds other files.
     """
     from safetensors.numpy import save as to_bytes
 
     arrays = {k: v.detach().cpu().float().numpy().copy() for k, v in network.state_dict().items()}
     _check(arrays, "the network")
     target = Path(directory).absolute()
+    others = {file.name for file in target.iterdir()} - {WEIGHTS, CONFIG, CARD} if target.is_dir() else set()
+    if others:
+        raise WeightsError(f"got directory={str(directory)!r}, which holds {min(others)!r}; need a new one")
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

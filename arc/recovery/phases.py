@@ -210,16 +210,18 @@ def _second_start(state: State, report: Report, yard: Yardstick, now: Situation)
     first = state.first_start
     if first is None or yard.first is None:
         return None
-    if yard.first - _low(report) >= AS_FAR * (yard.first - first.low):
-        after = State(restarts=state.restarts, good_calls=1)
-        return Verdict(state=after, good=True, keep=True, fresh=True)
-    return Verdict(
-        state=replace(state, first_start=None),
-        reason="the loss fell far less at the lower LR, went back to the first start",
-        source="restart",
-        restore="good",
-        factor=1 / first.factor,
-    )
+    if yard.first - _low(report) < AS_FAR * (yard.first - first.low):
+        return Verdict(
+            state=replace(state, first_start=None, good_calls=2),  # this LR is not suspected again
+            reason="the loss fell far less at the lower LR, went back to the first start",
+            source="restart",
+            restore="good",
+            factor=1 / first.factor,
+        )
+    if report.shift >= FAR and state.restarts < RESTARTS and not now.anneals:
+        return _second(replace(state, good_calls=0), report)
+    after = State(restarts=state.restarts, good_calls=1)
+    return Verdict(state=after, good=True, keep=True, fresh=True)
 
 
 def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -259,16 +261,7 @@ def _far(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdi
     twice = state.good_calls == 1 and report.shift >= FAR_TWICE and report.cosine < TURNED
     if not (once or twice):
         return None
-    return Verdict(
-        state=replace(
-            state, first_start=FirstStart(_low(report), RESTART), restarts=state.restarts + 1, trial=None
-        ),
-        reason=f"moved by {report.shift:.1f} times its norm in a call, starts again at a lower LR",
-        source="restart",
-        restore="initial",
-        factor=RESTART,
-        keep=True,
-    )
+    return _second(state, report)
 
 
 def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -341,6 +334,19 @@ def _again(state: State, trouble: str) -> Verdict:
         restore="initial",
         factor=RESTART,
         fresh=True,
+    )
+
+
+def _second(state: State, report: Report) -> Verdict:
+    """A second start from the initial state; the present one stays to go back to."""
+    first = FirstStart(_low(report), RESTART)
+    return Verdict(
+        state=replace(state, first_start=first, restarts=state.restarts + 1, trial=None),
+        reason=f"moved by {report.shift:.1f} times its norm in a call, starts again at a lower LR",
+        source="restart",
+        restore="initial",
+        factor=RESTART,
+        keep=True,
     )
 
 

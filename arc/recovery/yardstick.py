@@ -47,9 +47,14 @@ class Yardstick:
         self._vals: deque[float] = deque(maxlen=SEEN)
 
     def begin(self, report: Report) -> None:
-        """Take the level of the run's start from its first call."""
+        """Take the level of the run's start from its first call.
+
+        That is its first loss, or the mean of its first stretch where that is lower: at too high an LR the
+        first stretch is far above where the net began.
+        """
         if self.first is None and report.blocks:
-            self.first = report.blocks[0]
+            first = report.blocks[0]
+            self.first = first if math.isnan(report.first) else min(first, report.first)
             self._first_noise = _scatter(report.blocks)
 
     def add(self, report: Report) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, Final
 import torch.distributed as dist
 
 from arc._version import __version__
-from arc.decision import Decision
+from arc.decision import Decision, RecoveryWarning
 from arc.history.losses import LossBuffer
 from arc.settings import Settings
 from arc.view import board
@@ -31,8 +33,10 @@ class Journal:
 
     A log's first line holds version and settings; every other line is one call: ``epoch``, ``lr``,
     ``train_loss`` (their mean), ``val_loss``, ``train_losses`` (at most 128 of them) and, where there was
-    one, ``decision``. A line is written at once. A run that starts again in the same directory replaces
-    the log; one that is resumed goes on where its checkpoint was made. In a distributed run rank 0 writes.
+    one, ``decision``. A line is written at once. A run that starts again in the same directory puts the
+    earlier log aside; one that is resumed goes on where its checkpoint was made. In a distributed run rank 0
+    writes. What cannot be written (a full disk, a directory that vanished) is told once, and the training
+    goes on without a log.
 
     Args:
         directory: of the log; made if need be.
@@ -63,10 +67,18 @@ class Journal:
         if dist.is_available() and dist.is_initialized() and dist.get_rank():
             return
         if self._file is not None:
-            if not self._begun:
-                _begin(self._file, self._settings, call.epoch)
             line = call._asdict() | {"train_losses": [float(f"{v:.7g}") for v in losses]}
-            _append(self._file, line | ({"decision": decision.as_dict()} if decision else {}))
+            try:
+                if not self._begun:
+                    _begin(self._file, self._settings, call.epoch)
+                _append(self._file, line | ({"decision": decision.as_dict()} if decision else {}))
+            except OSError as error:
+                warnings.warn(
+                    f"cannot write {self._file}: {error}; the training goes on without a log",
+                    RecoveryWarning,
+                    stacklevel=4,
+                )
+                self._file = None
         if self._writer is not None:
             if not self._begun:
                 board.hyperparameters(
@@ -78,18 +90,25 @@ class Journal:
 
 @dataclass(frozen=True, kw_only=True)
 class RunLog:
-    """A log, read: settings (empty if the file has none), calls, and decisions, oldest first."""
+    """A log, read.
+
+    Attributes:
+        settings: of the controller; empty if the file has none.
+        calls, decisions: oldest first.
+        skipped: damaged lines that were left out.
+    """
 
     settings: dict[str, Any]
     calls: list[Logged]
     decisions: list[Decision]
+    skipped: int = 0
 
 
 def read(directory: str | Path) -> RunLog:
-    """The log in a run's directory, or of a file; an unfinished last line is left out.
+    """The log in a run's directory, or of a file; damaged and unfinished lines are left out and counted.
 
     Raises:
-        ValueError: no log there, or a line that is none of ours.
+        ValueError: no log there, or one without a line of ours.
     """
     file = Path(directory)
     file = file / FILE if file.is_dir() else file
@@ -97,18 +116,23 @@ def read(directory: str | Path) -> RunLog:
         raise ValueError(f"no {file}; write one with arc.Controller(..., log_dir={str(file.parent)!r})")
     settings: dict[str, Any] = {}
     calls, decisions = [], []
+    skipped, problem = 0, ""
     for number, line in enumerate(_lines(file), 1):
         try:
             row = json.loads(line)
             if "settings" in row:
                 settings = row["settings"]
                 continue
-            calls.append(Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"]))
-            if "decision" in row:
-                decisions.append(Decision.from_dict(row["decision"]))
+            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"])
+            decision = Decision.from_dict(row["decision"]) if "decision" in row else None
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{file}, line {number} is not of a controller's log: {error!r}") from error
-    return RunLog(settings=settings, calls=calls, decisions=decisions)
+            skipped, problem = skipped + 1, f"line {number} is not of a controller's log: {error!r}"
+            continue
+        calls.append(call)
+        decisions += [] if decision is None else [decision]
+    if skipped and not calls:
+        raise ValueError(f"{file}, {problem}")
+    return RunLog(settings=settings, calls=calls, decisions=decisions, skipped=skipped)
 
 
 def plain(settings: Settings) -> dict[str, Any]:
@@ -124,17 +148,31 @@ def _lines(file: Path) -> list[str]:
 
 
 def _begin(file: Path, settings: dict[str, Any], epoch: int) -> None:
-    """Keep of an earlier log what lies before ``epoch``; renamed into place, so it is never half there."""
+    """Keep of an earlier log what lies before ``epoch``; renamed into place, so it is never half there.
+
+    The earlier log of a run that starts again stays under another name.
+    """
     head = json.dumps({"arc": __version__, "settings": settings})
-    earlier = [line for line in (_lines(file) if file.exists() and epoch > 1 else []) if _before(line, epoch)]
+    lines = _lines(file) if file.exists() else []
+    earlier = [line for line in lines if epoch > 1 and _before(line, epoch)]
+    if any(not _before(line, epoch) for line in lines[1:]):  # it holds calls that this run makes anew
+        numbers = (n for n in itertools.count(1) if not _aside(file, n).exists())
+        file.replace(_aside(file, next(numbers)))
     temporary = file.with_name(file.name + ".tmp")
     temporary.write_text("\n".join([head, *earlier, ""]), "utf-8")
     temporary.replace(file)
 
 
+def _aside(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.stem}-{number}{file.suffix}")
+
+
 def _before(line: str, epoch: int) -> bool:
-    row = json.loads(line)
-    return "epoch" in row and int(row["epoch"]) < epoch
+    try:
+        row = json.loads(line)
+        return "epoch" in row and int(row["epoch"]) < epoch
+    except (ValueError, TypeError):
+        return False  # damaged
 
 
 def _append(file: Path, row: dict[str, Any]) -> None:

@@ -65,7 +65,9 @@ def _summary(log: RunLog, *, running: bool) -> str:
         best = min(measured, key=lambda c: c.val_loss or 0.0)
         values["validation loss"] = "none" if last.val_loss is None else f"{last.val_loss:.4g}"
         values["best validation loss"] = f"{best.val_loss:.4g} (call {best.epoch})"
-    return "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in values.items()) + "</dl>"
+    return (
+        "<dl>" + "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in values.items()) + "</dl>"
+    )
 
 
 def _lr_now(log: RunLog) -> float:

@@ -29,6 +29,7 @@ class Verdict:
         initials: restores of the initial state.
         floors: runs whose LR reached a floor, with rollback or without.
         floors_guard: those of them without rollback.
+        floors_network: those of them to which the network alone brought the LR, and no rule around it.
         errors: runs that raised.
         median: paired median of the final loss's excess over the run without rollback (0.01 is 1 % worse).
         worst: the worst run's excess in seed deviations.
@@ -41,6 +42,7 @@ class Verdict:
     initials: int
     floors: int
     floors_guard: int
+    floors_network: int
     errors: int
     median: float
     worst: float
@@ -66,6 +68,11 @@ def at_floor(row: Mapping[str, Any]) -> bool:
     """
     low = row["lowest_lr"]
     return row["ratio"] < FLOOR_RATIO or (low is not None and low <= FLOOR_LR * 1.001 and row["ratio"] < 1)
+
+
+def _rescued(row: Mapping[str, Any]) -> bool:
+    """Whether a rule around the network left the LR below a hundredth of the initial one."""
+    return bool(row["rescued"] < FLOOR_RATIO)
 
 
 def scale(row: Mapping[str, Any]) -> float:
@@ -101,6 +108,7 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
         initials=sum(ours["initials"] for ours, _ in pairs),
         floors=sum(at_floor(ours) or at_floor(guard) for ours, guard in pairs),
         floors_guard=sum(at_floor(guard) for _, guard in pairs),
+        floors_network=sum(any(at_floor(r) for r in p) and not any(map(_rescued, p)) for p in pairs),
         errors=sum(bool(row["error"]) for pair in pairs for row in pair),
         median=statistics.median(excess(ours, guard) for ours, guard in pairs),
         worst=max(_difference(ours, guard) for ours, guard in pairs) / deviation,
@@ -133,22 +141,22 @@ def _number(value: float | None) -> float:
 def table(verdicts: list[Verdict]) -> str:
     """Markdown: a row per kind, totals, and how many held."""
     lines = [
-        "| kind | seeds | restores | initial | at a floor (rollback off) | raised | median, % | worst, sd "
-        "| median v no controller, % | verdict |",
+        "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised "
+        "| median, % | worst, sd | median v no controller, % | verdict |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for v in verdicts:
         said = "held" if not v.broken else "**" + ", ".join(v.broken) + "**"
         lines.append(
-            f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} ({v.floors_guard}) "
-            f"| {v.errors} "
+            f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} "
+            f"({v.floors_guard}; {v.floors_network}) | {v.errors} "
             f"| {100 * v.median:+.2f} | {v.worst:+.2f} | {100 * v.alone:+.1f} | {said} |"
         )
     held = sum(not v.broken for v in verdicts)
     totals = [sum(getattr(v, name) for v in verdicts) for name in ("seeds", "restores", "initials", "floors")]
-    guard = sum(v.floors_guard for v in verdicts)
+    guard, alone = (sum(getattr(v, f"floors_{name}") for v in verdicts) for name in ("guard", "network"))
     lines.append(
-        f"| **all** | {totals[0]} | {totals[1]} | {totals[2]} | {totals[3]} ({guard}) "
+        f"| **all** | {totals[0]} | {totals[1]} | {totals[2]} | {totals[3]} ({guard}; {alone}) "
         f"| {sum(v.errors for v in verdicts)} | | | | |"
     )
     return "\n".join([*lines, "", f"{held} of {len(verdicts)} kinds held."])

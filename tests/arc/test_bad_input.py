@@ -19,6 +19,8 @@ from arc.view import logs
 from arc.view.replay import replay
 from tests.arc.helpers import optimizer
 
+pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
+
 many = settings(max_examples=150, deadline=None, derandomize=True)
 
 numbers = st.one_of(

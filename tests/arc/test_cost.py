@@ -67,9 +67,10 @@ def test_a_compiled_tensor_lr_optimizer_sees_the_new_lr(network: arc.Network) ->
 
 def test_importing_arc_and_its_controller_is_cheap() -> None:
     code = (
-        "import time, torch; began = time.process_time(); import arc; arc.Controller;"
-        "print(time.process_time() - began, 'h5py' in __import__('sys').modules)"
+        "import time; began = time.process_time(); import torch; between = time.process_time();"
+        "import arc; arc.Controller;"
+        "print((time.process_time() - between) / (between - began), 'h5py' in __import__('sys').modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, h5py = done.stdout.split()
-    assert float(seconds) < 0.06 and h5py == "False"
+    share, h5py = done.stdout.split()
+    assert float(share) < 0.08 and h5py == "False"  # of what torch itself takes

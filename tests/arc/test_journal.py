@@ -15,6 +15,8 @@ from arc.view.replay import replay
 from arc.view.watch import watch
 from tests.arc.helpers import epoch, falling, optimizer
 
+pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
+
 
 def _run(network: arc.Network, folder: Path, epochs: int = 9, **settings: Any) -> arc.Controller:
     controller = arc.Controller(optimizer(0.1), network=network, log_dir=folder, **settings)

@@ -49,7 +49,7 @@ def test_a_new_period_forgets_what_was_dropped(as_tensor: bool, read_host: bool)
     assert call.mean == 1.0 and call.bad > 0
     buffer.clear()
     buffer.add(torch.tensor(2.0) if as_tensor else 2.0)
-    assert buffer.end_call()[:2] == (2.0, 0.0)
+    assert buffer.end_call()[:3] == (2.0, 2.0, 0.0)
 
 
 def test_a_call_without_a_loss_has_no_mean() -> None:

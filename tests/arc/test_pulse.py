@@ -107,7 +107,7 @@ class Training:
         """The decision that finds it dead; what the momentum still carries fades first."""
         for _ in range(20):
             decision = self.epoch()
-            if decision and "dead" in decision.reason:
+            if decision and decision.restored == 0:
                 return decision
         raise AssertionError("nobody saw it")
 

@@ -11,6 +11,8 @@ import arc
 from arc.state import VERSION
 from tests.arc.helpers import falling, optimizer
 
+pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
+
 EPOCHS = 9
 
 

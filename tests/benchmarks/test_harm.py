@@ -1,7 +1,6 @@
 """The harm benchmark: its judge by hand, its file of runs, and a tenth of its runs."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from benchmarks.harm import judge, pool, store
 from benchmarks.harm.run import run
 from benchmarks.harm.training import KINDS
 
-SEEDS = range(math.ceil(harm.SEEDS / 10))
+SEEDS = range(2)
 HARMED: frozenset[str] = frozenset()
 """Kinds that the present controller harms with these seeds; one that is mended has to be taken out."""
 
@@ -20,7 +19,7 @@ HARMED: frozenset[str] = frozenset()
 def row(final: float | None, **more: Any) -> dict[str, Any]:
     """A run that was well."""
     well = {"initial": 2.0, "final": final, "positive": True, "error": "", "restores": 0, "initials": 0}
-    return {**well, "ratio": 1.0, "lowest_lr": 1e-3, **more}
+    return {**well, "ratio": 1.0, "rescued": 1.0, "lowest_lr": 1e-3, **more}
 
 
 def verdict(ours: list[dict[str, Any]], guard: list[dict[str, Any]]) -> judge.Verdict:

@@ -16,7 +16,11 @@ import arc
 from arc.integrations import lightning, transformers
 from tests.arc.conftest import Answering
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
-from tests.arc.test_no_harm import broken
+
+
+def broken(item: str, raises: Any = None) -> Any:
+    """A test of an item of the issue "Do no harm" that is not mended yet."""
+    return pytest.mark.xfail(strict=True, raises=raises, reason=f"issue: Do no harm, item {item}")
 
 
 class Rows(Dataset[Any]):

@@ -224,6 +224,12 @@ def test_the_better_of_two_starts_goes_on(fall: float, kept: bool) -> None:
         assert (found.restore, found.factor) == ("good", pytest.approx(1 / RESTART))
 
 
+def test_a_second_start_that_moved_far_is_followed_by_a_third() -> None:
+    state = State(first_start=FirstStart(low=1.3, factor=RESTART), restarts=1)
+    found = verdict(state, call(1.3, shift=FAR), seen(2.3), NOW)
+    assert found.restore == "initial" and found.state.restarts == 2 and found.state.first_start is not None
+
+
 def test_there_is_an_end_to_starts() -> None:
     tired = State(restarts=RESTARTS, good_calls=1)
     assert verdict(tired, call(2.4, shift=9.0, cosine=-0.5), seen(2.3), NOW).restore is None
