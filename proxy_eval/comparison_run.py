@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -21,8 +20,8 @@ from proxy_eval import comparison_schema as schema
 from proxy_eval import memory, methods
 from proxy_eval.kept import Kept, Measured
 from proxy_eval.made_with import made_with
-from proxy_eval.unfinished import Checkpoint, Unfinished
-from proxy_eval.watched import WatchedRun, budget, follow
+from proxy_eval.unfinished import Checkpoint, Unfinished, now
+from proxy_eval.watched import WatchedRun, budget
 from tasks import registry
 from tasks.base import Source
 from tasks.errors import InputError
@@ -106,46 +105,26 @@ class ComparisonUnit:
 
     def row(self, tick: workers.Tick = lambda: None) -> dict[str, Any]:
         """Run it; one row of :data:`proxy_eval.comparison_schema.RUN`."""
-        began = time.perf_counter(), time.thread_time()
         if methods.identity(self.method, self.options) != self.identity:
             raise InputError(f"the controller of {self.label} has changed since the start; run it again")
         memory.reset(self.device)
+        began = now()
         run, before = self._new_run()
-        steps = self.epochs * run.steps_per_epoch
         kept = Kept(run, before.test, budget(run, self.epochs))
-        so_far = Unfinished(run, kept)
-        trace, clock = so_far.trace, so_far.clock
-        file = Checkpoint(self.path)
+        so_far = Unfinished(run, kept, began=began)
         method: Method | None = None
         failure = None
-
-        def spent() -> tuple[float, float]:
-            earlier = so_far.before
-            return earlier[0] + time.perf_counter() - began[0], earlier[1] + time.thread_time() - began[1]
-
         try:
-            with clock:
-                method = methods.make(self.method, run, steps, **self.options)
-            if (saved := file.read()) is not None:
-                so_far.load_state_dict(saved, method)
-                for _ in trace:
-                    tick()
-            epochs = follow(run, method, self.epochs, so_far.followed)
-            while (epoch := clock.time(epochs)) is not None:
-                if epoch.number > len(trace):
-                    tick()
-                trace[epoch.number - 1 :] = [epoch]
-                kept.see(epoch)
-                if file.due and epoch.number < self.epochs:
-                    so_far.memory = max(so_far.memory, memory.peak(self.device))
-                    file.write(so_far.state_dict(method) | {"before": spent()})
+            with so_far.clock:
+                method = methods.make(self.method, run, self.epochs * run.steps_per_epoch, **self.options)
+            so_far.finish(method, self.epochs, Checkpoint(self.path), tick)
         except (InputError, methods.MethodError):
             raise
         except FAILURES as error:
             failure = f"{type(error).__name__}: {error}"
         found = decisions(method)
         scores, diverged = kept.scores(), kept.diverged()
-        wall, cpu = spent()
+        wall, cpu = so_far.spent
         task = run.task
         return {
             "run_id": self.run_id,
@@ -164,7 +143,7 @@ class ComparisonUnit:
             "epoch_steps": run.steps_per_epoch,
             "metric": task.metric_name,
             "higher_is_better": task.higher_is_better,
-            **{k: [getattr(e, k) for e in trace] for k in _CURVES},
+            **{k: [getattr(e, k) for e in so_far.trace] for k in _CURVES},
             "budget": kept.budget,
             "untrained_val_loss": before.val.loss,
             "untrained_val_metric": before.val.metric,
@@ -172,11 +151,11 @@ class ComparisonUnit:
             "untrained_test_metric": before.test.test_metric,
             **scores,
             **{k: int(getattr(run.cost, k)) for k in ("forwards", "backwards", "steps", "snapshots")},
-            "seconds": clock.wall,
-            "cpu_seconds": clock.cpu,
+            "seconds": so_far.clock.wall,
+            "cpu_seconds": so_far.clock.cpu,
             "unit_seconds": cpu,
             "wall_seconds": wall,
-            "peak_memory": max(so_far.memory, memory.peak(self.device)),
+            "peak_memory": so_far.peak_memory,
             "diverged": diverged,
             "failure": failure,
             "decision_epoch": [d.epoch for d in found],

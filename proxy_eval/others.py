@@ -13,6 +13,7 @@ from arc.actions import Action
 from arc.methods.autodrop import refresh_batch_norm
 from arc.methods.method import Method, State, require
 from arc.methods.run import Closure, Run, get_lr, set_lr
+from tasks.muon import Joined, muon_adamw
 
 
 def is_adaptive(optimizer: torch.optim.Optimizer) -> bool:
@@ -24,12 +25,12 @@ def schedule_free(run: Run) -> Method:
     """Replace the run's optimizer by the Schedule-Free one of its family, at the same LR."""
     import schedulefree
 
-    lr, group = get_lr(run.optimizer), run.optimizer.param_groups[0]
+    lr, decay = get_lr(run.optimizer), run.optimizer.param_groups[0].get("weight_decay", 0)
     if is_adaptive(run.optimizer):
-        decay = group["weight_decay"] if isinstance(run.optimizer, torch.optim.AdamW) else 0
+        decay = decay if isinstance(run.optimizer, torch.optim.AdamW | Joined) else 0
         run.optimizer = schedulefree.AdamWScheduleFree(run.model.parameters(), lr=lr, weight_decay=decay)
     else:
-        run.optimizer = schedulefree.SGDScheduleFree(run.model.parameters(), lr=lr)
+        run.optimizer = schedulefree.SGDScheduleFree(run.model.parameters(), lr=lr, weight_decay=decay)
     return Averaged()
 
 
@@ -70,9 +71,7 @@ def nadamw(run: Run, constants: NadamWConstants) -> None:
 
 def muon(run: Run) -> None:
     """Replace the run's optimizer by Muon and AdamW, at the same LR."""
-    from proxy_eval.muon import MuonAdamW
-
-    run.optimizer = MuonAdamW(run.model, get_lr(run.optimizer))
+    run.optimizer = muon_adamw(run.model, get_lr(run.optimizer))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,11 @@ from pyarrow import fs
 
 from arc.methods.method import Method
 from data_gen import store
+from proxy_eval import memory
 from proxy_eval.clock import Clock
 from proxy_eval.kept import Kept
-from proxy_eval.watched import Epoch, Followed, WatchedRun
+from proxy_eval.watched import Epoch, Followed, WatchedRun, follow
+from tasks.work import workers
 
 SAVE_SECONDS = 60.0
 """From one checkpoint to the next: at the end of the first epoch that is over after so long."""
@@ -36,9 +38,36 @@ class Unfinished:
     clock: Clock = field(default_factory=Clock)
     followed: Followed = field(default_factory=Followed)
     trace: list[Epoch] = field(default_factory=list)
-    memory: int = 0
+    began: tuple[float, float] = field(default_factory=lambda: now())
     before: tuple[float, float] = (0.0, 0.0)
-    """Wall and CPU seconds of the program before the run was cut."""
+    """Wall and CPU seconds that the program spent before the run was cut."""
+    peak_before: int = 0
+
+    def finish(self, method: Method, epochs: int, file: Checkpoint, tick: workers.Tick) -> None:
+        """Let the method drive the run to its end, from what the file holds on; save on the way."""
+        if (saved := file.read()) is not None:
+            self.load_state_dict(saved, method)
+        told = 0
+        going = follow(self.run, method, epochs, self.followed)
+        while (epoch := self.clock.time(going)) is not None:
+            for _ in range(told, self.followed.last):
+                tick()
+            told = self.followed.last
+            self.trace[epoch.number - 1 :] = [epoch]
+            self.kept.see(epoch)
+            if file.due and epoch.number < epochs:
+                file.write(self.state_dict(method))
+
+    @property
+    def spent(self) -> tuple[float, float]:
+        """Wall and CPU seconds of the program so far."""
+        wall, cpu = (a + b - c for a, b, c in zip(self.before, now(), self.began, strict=True))
+        return wall, cpu
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes, at most so far."""
+        return max(self.peak_before, memory.peak(str(self.run.device)))
 
     def state_dict(self, method: Method) -> dict[str, Any]:
         """Plain types and tensors. The copies are not charged to the run."""
@@ -54,8 +83,8 @@ class Unfinished:
             "clock": (self.clock.wall, self.clock.cpu),
             "followed": vars(self.followed).copy(),
             "trace": [tuple(epoch) for epoch in self.trace],
-            "memory": self.memory,
-            "before": self.before,
+            "peak": self.peak_memory,
+            "spent": self.spent,
         }
         vars(self.run.cost).update(cost)
         return state
@@ -70,7 +99,12 @@ class Unfinished:
         self.clock.wall, self.clock.cpu = state["clock"]
         vars(self.followed).update(state["followed"])
         self.trace[:] = [Epoch(*epoch) for epoch in state["trace"]]
-        self.memory, self.before = state["memory"], state["before"]
+        self.peak_before, self.before = state["peak"], state["spent"]
+
+
+def now() -> tuple[float, float]:
+    """Wall clock and CPU time of this thread, in seconds."""
+    return time.perf_counter(), time.thread_time()
 
 
 class Checkpoint:

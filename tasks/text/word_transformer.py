@@ -76,7 +76,7 @@ class WordTransformer(Task):
 
     def optimizer(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:
         """Muon for the blocks' matrices, AdamW for embeddings, norms, biases and the head."""
-        return muon_adamw(model, lr, inside=lambda name: name.startswith("blocks."))
+        return muon_adamw(model, lr)
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Cross-entropy of the next word; the predictions are each example's mean, in nats."""

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from proxy_eval import schedules
-from proxy_eval.muon import MuonAdamW, hidden_matrices
 from proxy_eval.nadamw import NadamW
 from proxy_eval.schedule_free_plus import ScheduleFreePlus
+from tasks.muon import hidden_matrices, muon_adamw
 from tests.proxy_eval.test_schedules import tiny
 
 Vector = list[float]
@@ -131,12 +131,12 @@ class Net(nn.Module):
 def test_muon_takes_the_hidden_matrices_alone_and_a_schedule_reaches_both() -> None:
     net = Net()
     assert hidden_matrices(net) == [net.hidden.weight]
-    optimizer = MuonAdamW(net, 0.5)
-    assert [type(part).__name__ for part in optimizer._parts] == ["Muon", "AdamW"]
+    optimizer = muon_adamw(net, 0.5)
+    assert [type(part).__name__ for part in optimizer.parts] == ["Muon", "AdamW"]
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(net.parameters()))
     optimizer.load_state_dict(optimizer.state_dict())
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.1)
-    assert [group["lr"] for part in optimizer._parts for group in part.param_groups] == [0.05, 0.05]
+    assert [group["lr"] for part in optimizer.parts for group in part.param_groups] == [0.05, 0.05]
     before = [p.detach().clone() for p in net.parameters()]
     for p in net.parameters():
         p.grad = torch.ones_like(p)
@@ -146,8 +146,8 @@ def test_muon_takes_the_hidden_matrices_alone_and_a_schedule_reaches_both() -> N
 
 
 def test_a_model_without_hidden_matrices_is_adamws_alone() -> None:
-    optimizer = MuonAdamW(nn.Linear(2, 2), 0.1)
-    assert [type(part).__name__ for part in optimizer._parts] == ["AdamW"]
+    optimizer = muon_adamw(nn.Linear(2, 2), 0.1)
+    assert [type(part).__name__ for part in optimizer.parts] == ["AdamW"]
 
 
 def test_kerass_plateau_falls_after_ten_epochs_without_improvement() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,7 +19,7 @@ def network() -> nn.Module:
 
 
 def joined(model: nn.Module, lr: float = 0.01) -> Joined:
-    return muon_adamw(model, lr, inside=lambda name: name.startswith("2."))
+    return muon_adamw(model, lr)
 
 
 def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int, first: int = 0) -> list[Tensor]:
@@ -40,8 +38,10 @@ def test_a_step_is_torchs_up_to_its_bfloat16(shape: tuple[int, int], nesterov: b
     torch.manual_seed(1)
     start = torch.randn(shape)
     mine, theirs = (nn.Parameter(start.clone()) for _ in range(2))
-    settings: dict[str, Any] = {"lr": 0.1, "adjust_lr_fn": "match_rms_adamw", "nesterov": nesterov}
-    optimizers = [Muon([mine], **settings), torch.optim.Muon([theirs], **settings)]
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch before 2.9")
+    same = torch.optim.Muon([theirs], lr=0.1, adjust_lr_fn="match_rms_adamw", nesterov=nesterov)
+    optimizers = [Muon([mine], 0.1, nesterov=nesterov), same]
     for _ in range(3):
         gradient = torch.randn(shape)
         for parameter, optimizer in zip((mine, theirs), optimizers, strict=True):
@@ -52,7 +52,7 @@ def test_a_step_is_torchs_up_to_its_bfloat16(shape: tuple[int, int], nesterov: b
 
 def test_the_iteration_brings_singular_values_near_one() -> None:
     torch.manual_seed(2)
-    found = orthogonal(torch.randn(12, 20), (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    found = orthogonal(torch.randn(12, 20))
     values = torch.linalg.svdvals(found)
     assert values.min() > 0.5 and values.max() < 1.5
 
@@ -61,8 +61,8 @@ def test_each_part_takes_its_parameters_and_both_take_the_lr() -> None:
     model = network()
     optimizer = joined(model)
     muon, adam = optimizer.parts
-    assert [p.shape for p in muon.param_groups[0]["params"]] == [(8, 8)]
-    assert len(adam.param_groups[0]["params"]) == 7
+    assert [tuple(p.shape) for p in muon.param_groups[0]["params"]] == [(8, 6), (8, 8)]
+    assert len(adam.param_groups[0]["params"]) == 6
     for group in optimizer.param_groups:
         group["lr"] = 0.5
     assert muon.param_groups[0]["lr"] == adam.param_groups[0]["lr"] == 0.5
