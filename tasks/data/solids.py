@@ -1,4 +1,4 @@
-"""Clouds of points on the surfaces of solids, turned at random."""
+"""Clouds of points on the surfaces of solids, turned about the vertical axis at random."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ def clouds(rng: np.random.Generator, count: int, *, points: int, noise: float) -
     """``points`` float32 (count, points, 3) of unit mean square, and ``label`` int64 (count,)."""
     labels = rng.integers(0, CLASSES, count)
     rows = np.stack([_surface(rng, label, points) for label in labels])
-    turns, _ = np.linalg.qr(rng.normal(size=(count, 3, 3)))
+    angles = rng.uniform(0, 2 * np.pi, count)
+    turns = np.zeros((count, 3, 3))
+    turns[:, 0, 0] = turns[:, 1, 1] = np.cos(angles)
+    turns[:, 0, 1], turns[:, 1, 0], turns[:, 2, 2] = -np.sin(angles), np.sin(angles), 1.0
     rows = (rows - rows.mean(1, keepdims=True)) @ turns
     rows /= np.sqrt((rows**2).sum(2).mean(1))[:, None, None]
     return {"points": (rows + noise * rng.normal(size=rows.shape)).astype(np.float32), "label": labels}

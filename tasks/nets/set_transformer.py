@@ -37,7 +37,7 @@ class SetTransformer(nn.Module):
         self, *, columns: int, width: int, heads: int, induced: int, layers: int, outputs: int
     ) -> None:
         super().__init__()
-        self.embed = nn.Linear(columns, width)
+        self.embed = nn.Sequential(nn.Linear(columns, width), nn.ReLU(), nn.Linear(width, width))
         self.induced = nn.Parameter(torch.randn(layers, induced, width) * width**-0.5)
         self.seed = nn.Parameter(torch.randn(1, 1, width) * width**-0.5)
         self.gather = nn.ModuleList(_Attend(width, heads) for _ in range(layers))
@@ -47,8 +47,9 @@ class SetTransformer(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Logits of each set."""
-        x = self.embed(points)
+        x = embedded = self.embed(points)
         for induced, gather, spread in zip(self.induced, self.gather, self.spread, strict=True):
             x = spread(x, gather(induced.expand(len(x), -1, -1), x))
-        logits: Tensor = self.head(self.pool(self.seed.expand(len(x), -1, -1), x)[:, 0])
+        pooled = self.pool(self.seed.expand(len(x), -1, -1), x)[:, 0]
+        logits: Tensor = self.head(pooled + embedded.mean(1))  # the short way keeps the start from stalling
         return logits

@@ -43,7 +43,7 @@ class CloudSetTransformer(Task):
         """``points`` float32 (n, points, 3) and ``label`` int64 (n,)."""
         name = f"clouds-{self.points}-{self.noise}"
         kind = {"points": self.points, "noise": self.noise}
-        return drawn(source, name, 1, self.examples, lambda rng, n: solids.clouds(rng, n, **kind))  # type: ignore[arg-type]
+        return drawn(source, name, 2, self.examples, lambda rng, n: solids.clouds(rng, n, **kind))  # type: ignore[arg-type]
 
     def build(self) -> nn.Module:
         """The set transformer."""
