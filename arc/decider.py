@@ -183,8 +183,9 @@ class Decider:
         with torch.inference_mode():
             probabilities = softmax(self._network(torch.from_numpy(window)[None])[0].tolist())
         still = report.moved < STILL and phases.in_start(self._state, self._situation)
-        noise = self._yard.val_noise if self.copies is None else math.inf
-        move = self._policy.decide(probabilities, self.history.last_val_losses(), still=still, noise=noise)
+        move = self._policy.decide(
+            probabilities, self.history.last_val_losses(), still=still, noise=self._yard.val_noise
+        )
         calls = self.history.window_calls
         span = f"{calls} epoch{'s' if calls > 1 else ''}"
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)

@@ -248,7 +248,8 @@ def _ruined(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
     if not in_start(state, now) or now.anneals or yard.first is None or not now.explosions:
         return None
     spike = max(report.blocks, default=-math.inf) >= SPIKE * yard.first > 0
-    if not (report.shift >= RUINED and (report.mean >= yard.first or spike)):
+    scatter = yard.noise if math.isfinite(yard.noise) else 0.0  # in the first call nobody can tell
+    if not (report.shift >= RUINED and (report.mean >= yard.first + CLEAR * scatter or spike)):
         return None
     return _again(state, "the start ruined the net, training loss at or far above its first value")
 
