@@ -24,7 +24,7 @@ def needed(columns: Iterable[str]) -> set[str]:
 
 
 def upgraded(old: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows in the present schema.
+    """The rows in the present schema, or those of its columns that are named, in that order.
 
     An epoch was one pass over the data, nothing was drawn but optimizer, LR and period, and movement was not
     measured. The mark of version 1 stays in the metadata.
@@ -33,9 +33,7 @@ def upgraded(old: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
     steps = pc.divide(pc.list_value_length(old["train_loss"]), epochs)
     same = {"variant": "base", "precision": "float32", "warmup": 0}
     kept = []
-    for field in schema.TRIAL:
-        if columns is not None and field.name not in columns:
-            continue
+    for field in [schema.TRIAL.field(name) for name in columns or schema.TRIAL.names]:
         if field.name in old.column_names:
             kept.append((field, old[field.name]))
         elif field.name in ("epoch_steps", "pass_steps"):

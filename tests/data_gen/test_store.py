@@ -122,4 +122,8 @@ def test_trials_of_version_1_are_read_as_rows_of_the_present_schema(tmp_path):
     assert [found[k] for k in ("run_id", "cycle", "lr", "chosen")] == ["r", 0, 0.1, "raise"]
     assert found["val_loss"] == pytest.approx([0.5, 0.4])
     assert (found["variant"], found["precision"], found["step"]) == ("base", "float32", None)
-    assert store.read(path, schema.TRIAL, ["cycle", "step"]).to_pylist() == [{"cycle": 0, "step": None}]
+    some = ["step", "cycle", "epoch_steps"]
+    new = f"{tmp_path}/new.parquet"
+    store.write(new, store.trial_table([found | {"run_id": "s"}], {}))
+    both = pa.concat_tables([store.read(place, schema.TRIAL, some) for place in (path, new)])
+    assert both.to_pylist() == [{"step": None, "cycle": 0, "epoch_steps": 5}] * 2
