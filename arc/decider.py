@@ -166,6 +166,7 @@ class Decider:
         settings, total = self._settings, self._settings.total_epochs
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
+            there=frozenset(() if self.copies is None else self.copies.names),
             strength=self._policy.strength,
             undo=settings.policy.undo,
             explosions=settings.policy is not PAPER,

@@ -117,7 +117,8 @@ class Situation:
     """What else decides.
 
     Attributes:
-        copies: whether there are states to go back to.
+        copies: whether states to go back to are kept.
+        there: which of them there are now; after a resume from a run that kept none, none at first.
         strength: factor of a guard on the LR.
         undo: whether raises are on trial.
         explosions: whether finite losses are judged at all.
@@ -135,6 +136,11 @@ class Situation:
     ends_period: bool
     anneals: bool
     relearns: bool
+    there: frozenset[str] = frozenset({"initial", "good"})
+
+    def has(self, name: Restored) -> bool:
+        """Whether that copy can be put back."""
+        return self.copies and name in self.there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +182,7 @@ def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
 
 def in_start(state: State, now: Situation) -> bool:
     """Whether what ruins the run leads back to the initial state."""
-    return now.copies and state.good_calls < now.start_calls and state.restarts < RESTARTS
+    return now.has("initial") and state.good_calls < now.start_calls and state.restarts < RESTARTS
 
 
 # -- the rules --------------------------------------------------------------------------------
@@ -190,17 +196,17 @@ def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
     trouble = (
         "the weights are not finite" if lost else f"{report.bad:.0%} of the training losses are not finite"
     )
-    if state.trial is not None and now.copies:
+    if state.trial is not None and now.has("good"):
         reason = f"{trouble} after a raise, went back to the state before it"
         return _taken_back(state, reason, restore="good")
-    if now.copies and (in_start(state, now) or not state.good_calls):
+    if now.has("initial") and (in_start(state, now) or not state.good_calls):
         return _again(state, trouble)
     factor = _floored(now.strength, report, yard)
-    back = ", went back to the last good state" if now.copies else ""
+    back = ", went back to the last good state" if now.has("good") else ""
     return Verdict(
         state=replace(state, trial=None, blown=0),
         reason=trouble + back + _stays(factor),
-        restore="good" if now.copies else None,
+        restore="good" if now.has("good") else None,
         factor=factor,
     )
 
@@ -227,7 +233,7 @@ def _second_start(state: State, report: Report, yard: Yardstick, now: Situation)
 def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
     """A raise after which all losses got worse beyond their noise: at once, or when the period ends."""
     trial = state.trial
-    if trial is None or not (now.undo and now.copies):
+    if trial is None or not (now.undo and now.has("good")):
         return None
     clear = SUDDEN if not now.ends_period else CLEAR
     if not _worse(report.mean, trial.mean, yard.noise, clear):
@@ -286,11 +292,11 @@ def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) ->
     after = replace(after, exploded_best=yard.best)
     trouble = f"training loss exploded to {report.mean:.3g} (was {yard.best:.3g} to {yard.highest:.3g})"
     factor = _floored(now.strength, report, yard)
-    back = ", went back to the last good state" if now.copies else ""
+    back = ", went back to the last good state" if now.has("good") else ""
     return Verdict(
         state=after,
         reason=trouble + back + _stays(factor),
-        restore="good" if now.copies else None,
+        restore="good" if now.has("good") else None,
         factor=factor,
     )
 
@@ -300,7 +306,7 @@ def _dead(state: State, report: Report, yard: Yardstick, now: Situation) -> Verd
 
     What stands still altogether may be frozen by other means: it counts where what was learned is lost, too.
     """
-    if now.anneals or not (now.copies and now.relearns):
+    if now.anneals or not (now.has("initial") and now.relearns):
         return None
     lost = yard.first is not None and report.mean >= (yard.first + yard.best) / 2
     if not (report.pulse < ALIVE or (report.still < ALIVE and lost)):

@@ -224,6 +224,32 @@ def test_a_resume_with_other_protection_goes_on(
     assert bool(model.weight.isfinite().all()) == (then is not False)
 
 
+@pytest.mark.parametrize("calls", [3, 12])
+def test_a_run_that_breaks_right_after_protection_was_switched_on_guards_the_lr(
+    answering: Answering, calls: int
+) -> None:
+    """There is no copy yet: nothing raises or claims to have gone back; the next good call is kept."""
+
+    def make(how: bool) -> tuple[arc.Controller, Any]:
+        sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+        return arc.Controller(sgd, network=answering(arc.Action.KEEP), period=1, rollback=how), sgd
+
+    model = net(1.0)
+    controller, sgd = make(False)
+    trained(model, sgd, controller, calls)
+    state = controller.state_dict()
+    controller, sgd = make(True)
+    controller.load_state_dict(state)
+    break_(model, sgd)
+    decision = epoch(controller, [math.nan])
+    assert decision is not None and decision.restored is None and "went back" not in decision.reason
+    nn.init.constant_(model.weight, 1.0)
+    epoch(controller, falling(calls))
+    break_(model, sgd)
+    decision = epoch(controller, [math.nan])
+    assert decision is not None and decision.restored == calls + 2
+
+
 def test_a_second_start_goes_on_or_back(answering: Answering) -> None:
     """An LR so high that the net moves three times its norm in the first call."""
     outcomes: dict[bool, tuple[float, float]] = {}
