@@ -115,7 +115,10 @@ def two_at_once(out: Path, *overrides: str) -> dict[str, object]:
 
 
 def interrupt(what: signal.Signals, out: Path, *overrides: str) -> dict[str, object]:
-    """A signal in the middle to all processes of a generator, as Slurm sends it; exit code, seconds and last words, then the exit code of the same call."""
+    """A signal in the middle to all processes of a generator, as Slurm sends it.
+
+    Exit code, seconds and last words, then the exit code of the same call.
+    """
     errors = out.with_suffix(".err")
     pid = start(f"out={out}", *overrides, errors=errors)
     while not list(out.rglob("part-*")):

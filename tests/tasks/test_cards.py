@@ -56,7 +56,8 @@ def test_the_emptiest_card_is_next():
 
 
 @pytest.mark.parametrize(
-    ("variable", "names"), [(None, ("0", "1")), ("5,7", ("5", "7")), ("GPU-a,GPU-b,GPU-c", ("GPU-a", "GPU-b"))]
+    ("variable", "names"),
+    [(None, ("0", "1")), ("5,7", ("5", "7")), ("GPU-a,GPU-b,GPU-c", ("GPU-a", "GPU-b"))],
 )
 def test_cards_are_named_as_this_process_was_told(monkeypatch, variable, names):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -103,5 +104,12 @@ def test_bad_keys_are_named(keys):
 def test_ray_gets_the_names_of_the_bar_and_the_share(monkeypatch):
     asked = {}
     monkeypatch.setattr(executor.ray_workers, "run_all", lambda units, **given: asked.update(given))
-    Executor(executor="ray", num_gpus=0.5, num_cpus=3, timeout=2.0).run([object()], title="t", unit_name="runs")
-    assert (asked["num_gpus"], asked["num_cpus"], asked["timeout"], asked["unit_name"]) == (0.5, 3, 120, "runs")
+    Executor(executor="ray", num_gpus=0.5, num_cpus=3, timeout=2.0).run(
+        [object()], title="t", unit_name="runs"
+    )
+    assert (asked["num_gpus"], asked["num_cpus"], asked["timeout"], asked["unit_name"]) == (
+        0.5,
+        3,
+        120,
+        "runs",
+    )

@@ -92,7 +92,10 @@ def test_who_waits_comes_in_when_the_claim_is_free(part):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no directory")
-    with pytest.raises(claims.InputError, match="choose another out="), claims.held(f"{tmp_path}/file/part-1"):
+    with (
+        pytest.raises(claims.InputError, match="choose another out="),
+        claims.held(f"{tmp_path}/file/part-1"),
+    ):
         pass
 
 
