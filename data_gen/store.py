@@ -142,9 +142,14 @@ def read(
                 known = None if columns is None else [c for c in found.names if c in upgrade.needed(columns)]
                 return upgrade.upgraded(file.read(known, use_threads=False), columns)
             _check_schema(path, found, expected)
+            # parts are small: threads of their own only cost
             if group is not None:
-                return file.read_row_group(group, columns, use_threads=False)
-            return file.read(columns, use_threads=False)  # parts are small: threads of their own only cost
+                table = file.read_row_group(group, columns, use_threads=False)
+            else:
+                table = file.read(columns, use_threads=False)
+            # what was added once the rows were written stands in the footer, and not in the schema
+            added = {k: v for k, v in (file.metadata.metadata or {}).items() if k != b"ARROW:schema"}
+            return table.replace_schema_metadata({**(found.metadata or {}), **added})
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 

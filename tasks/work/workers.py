@@ -132,5 +132,6 @@ def run_all(
             worker.pipe.close()
             if worker.unit:
                 worker.process.kill()
+        for worker in pool:
             worker.process.join()
     return ledger.result()
