@@ -33,13 +33,21 @@ def filesystem(place: str) -> tuple[fs.FileSystem, str]:
     parts = urlsplit(place)
     if parts.scheme == "file":
         return fs.LocalFileSystem(), unquote(parts.path)
-    found, base = _connected(f"{parts.scheme}://{parts.netloc}{'?' * bool(parts.query)}{parts.query}")
+    found, base = _connected(f"{parts.scheme}://{parts.netloc}", parts.query)
     inner = unquote(parts.path).rstrip("/")
     return found, f"{base.rstrip('/')}{inner}" if base else inner
 
 
 @functools.lru_cache(maxsize=16)
-def _connected(uri: str) -> tuple[fs.FileSystem, str]:
+def _connected(bucket: str, query: str) -> tuple[fs.FileSystem, str]:
+    uri = f"{bucket}?{query}" if query else bucket
+    if bucket.startswith("s3:"):
+        # a small file is one request, and not three; versions of pyarrow that do not know it refuse it
+        with contextlib.suppress(pa.ArrowException):
+            found, base = fs.FileSystem.from_uri(
+                f"{bucket}?{query}{'&' * bool(query)}allow_delayed_open=true"
+            )
+            return found, base
     try:
         found, base = fs.FileSystem.from_uri(uri)
     except (pa.ArrowException, OSError) as error:
@@ -97,12 +105,12 @@ def kind(place: str) -> fs.FileType:
 
 def exists(path: str) -> bool:
     """Whether a file is there; the stages rename files into place, so one that exists is whole."""
-    return kind(path) == fs.FileType.File
+    return bool(kind(path) == fs.FileType.File)
 
 
 def is_directory(place: str) -> bool:
     """Whether there is such a directory."""
-    return kind(place) == fs.FileType.Directory
+    return bool(kind(place) == fs.FileType.Directory)
 
 
 def delete(path: str) -> None:

@@ -76,7 +76,11 @@ def test_a_pack_of_many_runs_is_read_piece_by_piece(tmp_path, monkeypatch):
         write(tmp_path, rows_of_run, f"r{i}")
     (path,) = packed(tmp_path)
     pieces = [table for _, table in store.stream([path], schema.TRIAL)]
-    assert [sorted(set(piece["run_id"].to_pylist())) for piece in pieces] == [["r0", "r1"], ["r2", "r3"], ["r4"]]
+    assert [sorted(set(piece["run_id"].to_pylist())) for piece in pieces] == [
+        ["r0", "r1"],
+        ["r2", "r3"],
+        ["r4"],
+    ]
     assert repr(rows(tmp_path / "packs")) == repr(rows(tmp_path / "trials"))
 
 
