@@ -121,8 +121,9 @@ class TrialUnit:
     @functools.cached_property
     def run_id(self) -> str:
         """What names the trial's part."""
-        task = registry.get(self.trial.task, self.trial.scale, self.trial.settings)
-        return self.trial.run_id(task, self.fingerprint)
+        return self.trial.run_id(
+            _task(self.trial.task, self.trial.scale, self.trial.settings), self.fingerprint
+        )
 
     @property
     def path(self) -> str:
@@ -189,6 +190,9 @@ def _save(file: Checkpoint, rows: list[dict[str, Any]], progress: Progress) -> N
         writer.write_table(table)
     content = torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
     file.write({"rows": content, "progress": progress.state})
+
+
+_task = functools.lru_cache(maxsize=1024)(registry.get)
 
 
 @functools.lru_cache(maxsize=64)

@@ -103,11 +103,15 @@ class Trial:
 
         Trials that differ by their index share the work of it: a request may have a million.
         """
-        key = (replace(self, index=_ANY), repr(task), data_fingerprint)
+        key = (
+            *(value for name, value in vars(self).items() if name != "index"),
+            repr(task),
+            data_fingerprint,
+        )
         if key not in _DECISIVE:
             if len(_DECISIVE) >= 1024:
                 _DECISIVE.clear()
-            _DECISIVE[key] = _decisive(key[0], task, data_fingerprint)
+            _DECISIVE[key] = _decisive(replace(self, index=_ANY), task, data_fingerprint)
         before, after = _DECISIVE[key]
         return hashlib.sha256(f"{before}{self.index}{after}".encode()).hexdigest()[:16]
 

@@ -15,6 +15,7 @@ from proxy_eval import methods
 from proxy_eval.comparison_run import ComparisonUnit
 from proxy_eval.watched import WatchedRun
 from tasks.work import checkpoint
+from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
 from tests.proxy_eval.test_compare import unit
 
@@ -116,6 +117,20 @@ def test_a_run_may_be_killed_more_than_once_and_its_time_adds_up(
     assert row["wall_seconds"] > saved["spent"][0] > 0
     assert row["unit_seconds"] > saved["spent"][1] > 0
     assert row["cpu_seconds"] > saved["clock"][1] > 0
+
+
+def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_row(tmp_path: Path) -> None:
+    ticks = iter(range(9))
+
+    def told_to_stop() -> None:
+        if next(ticks) == 3:
+            raise Stopped
+
+    run = case("arc_anneal_rollback", tmp_path)
+    with pytest.raises(Stopped):
+        run.run(told_to_stop)
+    assert Checkpoint(run.path).read() is not None
+    assert result(run.row()) == result(case("arc_anneal_rollback", tmp_path / "whole").row())
 
 
 @pytest.mark.usefixtures("saves_every_epoch")

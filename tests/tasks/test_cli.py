@@ -104,6 +104,27 @@ def test_what_hydra_has_and_a_stage_has_not_is_refused_in_one_line(arguments, me
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        ("training", "out"),
+        ("training", "teachers"),
+        ("training.study", "fits"),
+        ("proxy_eval", "out"),
+        ("proxy_eval", "candidates"),
+        ("proxy_eval.compare", "controller"),
+        ("proxy_eval.report", "out"),
+        ("tasks.report", "out"),
+    ],
+)
+def test_a_store_where_a_directory_is_needed_is_refused(stage, key, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"{key}=s3://bucket/there"]
+    assert cli.main(stage, schema_of(stage), lambda _: pytest.fail("it ran"), arguments, logged=False) == 2
+    assert f"got {key}=s3://bucket/there, need a local directory" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_termination_is_an_interrupt(capsys):
     def terminated(_: object) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
