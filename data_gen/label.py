@@ -39,8 +39,10 @@ COLUMNS = [
 ]
 """What a label needs of a trial."""
 
-ROWS = 16 * store.BATCH
-"""Rows that are labelled at a time, about, where parts hold many."""
+PARTS = 512
+"""Files that are labelled at a time."""
+ROWS = 4096
+"""Rows that are, about, of packs that are read in pieces."""
 
 Counts = dict[str, dict[str, Counter[str]]]
 """Per task, ``raw`` and ``label``, the number of samples of each action."""
@@ -108,11 +110,16 @@ def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
         tables.append(table)
         bar.update(path != last)
         last = path
-        if len(tables) == store.BATCH or sum(map(len, tables)) >= ROWS:
-            yield pa.concat_tables(tables)
+        pieces = sum(len(t) for t in tables if store.GROUPED in (t.schema.metadata or {}))
+        if len(tables) == PARTS or pieces >= ROWS:
+            yield _together(tables)
             tables = []
     if tables:
-        yield pa.concat_tables(tables)
+        yield _together(tables)
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(table.replace_schema_metadata() for table in tables)
 
 
 def _remove_others(out: str, written: list[str]) -> None:

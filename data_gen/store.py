@@ -25,7 +25,7 @@ from tasks.work.places import filesystem as filesystem
 from tasks.work.places import is_directory as is_directory
 from tasks.work.places import join, replacing
 
-BATCH = 512
+BATCH = 128
 """Parts that :func:`stream` reads ahead."""
 
 GROUPED = b"arc.groups"

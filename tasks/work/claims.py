@@ -161,21 +161,38 @@ class _Exclusive:
     def take(self, dead: str | None) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            try:
-                with self._file.open("x", encoding="utf-8") as file:
-                    file.write(self._me.mark())
+            if self._create():
                 return
-            except FileExistsError:
-                mark = self._read()
+            mark = self._read()
             if mark is None:  # released meanwhile
                 continue
             if mark != dead and not _is_gone(mark):
                 raise Taken(mark)
             self._bury(mark)
 
+    def _create(self) -> bool:
+        """Whether the file is ours now; it appears with what it says, so that a kill leaves no empty one."""
+        draft = self._aside()
+        draft.write_text(self._me.mark(), "utf-8")
+        try:
+            os.link(draft, self._file)
+            return True
+        except FileExistsError:
+            return False
+        except OSError:  # a disk without hard links
+            with contextlib.suppress(FileExistsError), self._file.open("x", encoding="utf-8") as file:
+                file.write(self._me.mark())
+                return True
+            return False
+        finally:
+            draft.unlink()
+
+    def _aside(self) -> Path:
+        return self._file.with_name(f"{self._file.name}.{self._me.nonce}.tmp")
+
     def _bury(self, mark: str) -> None:
         """Remove a dead claim. A live one that has taken its place in this moment is put back."""
-        grave = self._file.with_name(f"{self._file.name}.{self._me.nonce}.tmp")
+        grave = self._aside()
         with contextlib.suppress(FileNotFoundError):
             self._file.rename(grave)
             if grave.read_text("utf-8") != mark:

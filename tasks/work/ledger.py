@@ -108,7 +108,7 @@ class Ledger:
     def _wait(self, unit: Unit, mark: str) -> None:
         assert isinstance(unit, Claimed)
         now = time.monotonic()
-        if self._seen.get(unit.name, ("", 0.0))[0] != mark:
+        if unit.name not in self._seen or self._seen[unit.name][0] != mark:
             self._seen[unit.name] = mark, now
         self._waiting.append((now + LOOK, unit))
         if not self._said:

@@ -119,14 +119,27 @@ def test_two_programs_with_the_same_units_make_each_once(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_silent_program_is_waited_for_and_then_replaced(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("mark", ["far", ""])  # empty: killed while it wrote, on a disk without links
+def test_a_silent_program_is_waited_for_and_then_replaced(tmp_path, monkeypatch, capsys, mark):
     monkeypatch.setattr("tasks.work.ledger.LOOK", 0.1)
     monkeypatch.setattr("tasks.work.ledger.LEASE", 0.5)
     parts = [str(tmp_path / f"part-{i}.parquet") for i in range(2)]
     with claims.held(parts[0]):
         (file,) = tmp_path.glob(".*")
         alone = json.loads(file.read_text()) | {"machine": "another", "host": "far", "pid": 7}
-        file.write_text(json.dumps(alone))
+        file.write_text(json.dumps(alone) if mark else "")
         outcome = workers.run_all([Part(path) for path in parts], workers=1, title="test")
     assert (outcome.done, outcome.rows, outcome.failures) == (2, 2, {})
-    assert "part-0.parquet is being made by process 7 on far: sharing the work" in capsys.readouterr().err
+    whose = "process 7 on far" if mark else "another program"
+    assert f"part-0.parquet is being made by {whose}: sharing the work" in capsys.readouterr().err
+
+
+def test_a_disk_without_links_creates_for_one_caller_too(tmp_path, monkeypatch):
+    def unknown(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(claims.os, "link", unknown)
+    part = str(tmp_path / "part-1.parquet")
+    with claims.held(part), pytest.raises(Taken), claims.held(part):
+        pass
+    assert files(part) == []
