@@ -16,6 +16,7 @@ from arc.decision import Decision, RecoveryWarning
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
 from arc.network import weights
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
@@ -82,7 +83,7 @@ class Controller:
         self,
         optimizer: torch.optim.Optimizer,
         *,
-        network: Network | None = None,
+        network: Network | Estimator | None = None,
         policy: Policy | PolicyName = "default",
         period: int = 3,
         total_epochs: int | None = None,
@@ -123,7 +124,7 @@ class Controller:
         )
         follows = all(isinstance(one, torch.optim.Optimizer) for one in steering.all)
         network = weights.load() if network is None else network
-        if not isinstance(network, Network):
+        if not isinstance(network, Network | Estimator):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,6 +30,12 @@ def blocks(losses: Sequence[float]) -> tuple[list[float], list[float]]:
         (25, 2.0, 1.414)
     """
     values = np.asarray(losses, dtype=np.float64)
-    parts = np.array_split(values, min(POINTS, len(values)))
-    spread = [math.sqrt(np.square(np.diff(part)).mean() / 2) if len(part) > 1 else 0.0 for part in parts]
-    return [float(part.mean()) for part in parts], spread
+    parts = min(POINTS, len(values))
+    starts = np.arange(parts) * (len(values) // parts) + np.minimum(np.arange(parts), len(values) % parts)
+    sizes = np.diff(starts, append=len(values))
+    with np.errstate(over="ignore"):
+        squares = np.square(np.diff(values, append=values[-1]))
+    squares[starts[1:] - 1] = 0.0  # from one stretch to the next
+    spread = np.sqrt(np.add.reduceat(squares, starts) / np.maximum(sizes - 1, 1) / 2)
+    means: list[float] = (np.add.reduceat(values, starts) / sizes).tolist()
+    return means, spread.tolist()
