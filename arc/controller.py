@@ -23,7 +23,7 @@ from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.copies import Copies
 from arc.recovery.room import fits
-from arc.settings import Mode, Settings
+from arc.settings import Mode, Settings, renamed
 from arc.state import VERSION, check
 from arc.view.journal import Journal
 from arc.view.plot import Logged, draw
@@ -47,7 +47,8 @@ class Controller:
         network: the classifier; the shipped controller by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
         period: calls of ``step`` from one decision to the next.
-        total_epochs: calls of ``step`` in the whole training; over the last of them the LR is annealed.
+        total_calls: calls of ``step`` in the whole training; over the last of them the LR is annealed. If the
+            training goes on, so do the decisions, from the LR that the anneal has left; that is said once.
         min_lr: no move carries a group's LR below it.
         max_lr: no move carries a group's LR above it.
         warmup: calls of ``record`` during which nothing changes and nothing is remembered.
@@ -67,6 +68,7 @@ class Controller:
         val_fn: for that search, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
+        total_epochs: the old name of ``total_calls``.
 
     Attributes:
         decisions: all decisions so far, oldest first.
@@ -85,7 +87,7 @@ class Controller:
         network: Network | None = None,
         policy: Policy | PolicyName = "default",
         period: int = 3,
-        total_epochs: int | None = None,
+        total_calls: int | None = None,
         min_lr: float | None = None,
         max_lr: float | None = None,
         warmup: int = 0,
@@ -101,11 +103,12 @@ class Controller:
         val_fn: Callable[[], float | Tensor] | None = None,
         log_dir: str | Path | None = None,
         writer: Any = None,
+        total_epochs: int | None = None,
     ) -> None:
         self.settings = Settings(
             policy=policies.get(policy),
             period=period,
-            total_epochs=total_epochs,
+            total_calls=renamed(total_calls, total_epochs),
             min_lr=min_lr,
             max_lr=max_lr,
             warmup=warmup,

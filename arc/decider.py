@@ -84,6 +84,8 @@ class Decider:
         """
         epoch = self.epoch + 1
         self._tell_foreign_writes()
+        if self._settings.passed(epoch):
+            self._go_on_past_the_end()
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
         finite_val = val_loss is not None and math.isfinite(val_loss)
@@ -163,7 +165,7 @@ class Decider:
 
     @property
     def _situation(self) -> Situation:
-        settings, total = self._settings, self._settings.total_epochs
+        settings, total = self._settings, self._settings.total_calls
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
             there=frozenset(() if self.copies is None else self.copies.names),
@@ -222,9 +224,11 @@ class Decider:
     def _anneal(self) -> Decision | None:
         self.history.drop_period()
         factor = self._settings.anneal_factor(self.epoch)
-        if factor == 1:
+        if factor == 1:  # the last call: if the training goes on, what lies before the anneal counts no more
+            self.history.clear()
+            self._policy.applied(1.0)
             return None
-        reason = f"final anneal before epoch {self.epoch + 1} of {self._settings.total_epochs}"
+        reason = f"final anneal before call {self.epoch + 1} of {self._settings.total_calls}"
         return self._apply(Move(Action.LOWER, factor), CERTAIN["lower"], reason, source="anneal")
 
     def _apply(
@@ -259,6 +263,17 @@ class Decider:
         now = self._situation
         if not phases.in_start(self._state, now) and not now.relearns:
             self.copies.drop("initial")
+
+    def _go_on_past_the_end(self) -> None:
+        """No anneal is to come any more; its LR is where the decisions go on from."""
+        self._policy.anneals = False
+        n = self._settings.annealed_epochs
+        left = f"the final anneal is over and has left the LR at 1/{n + 1}; " if n else ""
+        self._tell_once(
+            f"the training goes on past total_calls={self._settings.total_calls}: {left}decisions go on from "
+            "there. total_calls counts calls of step(), every evaluation is one: correct it or leave it out",
+            key="past total_calls",
+        )
 
     def _tell_foreign_writes(self) -> None:
         """An LR that the user's own loop sets undoes every decision."""

@@ -24,6 +24,9 @@ from arc.view.plot import Logged
 FILE: Final = "arc.jsonl"
 """The log's name in the run's directory."""
 
+OLD_NAMES: Final = {"total_epochs": "total_calls"}
+"""Settings as earlier logs call them."""
+
 LOSSES: Final = 128
 """Training losses kept per call: every one, every 2nd, every 4th..."""
 
@@ -121,7 +124,7 @@ def read(directory: str | Path) -> RunLog:
         try:
             row = json.loads(line)
             if "settings" in row:
-                settings = row["settings"]
+                settings = {OLD_NAMES.get(name, name): value for name, value in row["settings"].items()}
                 continue
             call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"])
             decision = Decision.from_dict(row["decision"]) if "decision" in row else None

@@ -55,7 +55,7 @@ def _style() -> str:
 def _summary(log: RunLog, *, running: bool) -> str:
     last = log.calls[-1]
     measured = [c for c in log.calls if c.val_loss is not None and math.isfinite(c.val_loss)]
-    total = log.settings.get("total_epochs")
+    total = log.settings.get("total_calls")
     values = {
         "call" + (" (running)" if running else ""): f"{last.epoch}" + (f" of {total}" if total else ""),
         "LR now": f"{_lr_now(log):.3g}",

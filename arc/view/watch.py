@@ -28,7 +28,7 @@ def watch(
     Args:
         directory: of the run (``log_dir``).
         say: takes a line.
-        follow: go on until the run's last call (``total_epochs``) or an interrupt; otherwise say what is
+        follow: go on until the run's last call (``total_calls``) or an interrupt; otherwise say what is
             there and return. A log that does not exist yet is waited for.
         pause: waits some seconds.
 
@@ -70,7 +70,7 @@ def _looks(directory: Path, follow: bool, pause: Callable[[float], None]) -> Ite
 
 
 def _over(log: RunLog) -> bool:
-    total = log.settings.get("total_epochs")
+    total = log.settings.get("total_calls")
     return bool(total and log.calls and log.calls[-1].epoch >= total)
 
 

@@ -26,12 +26,19 @@ def _run(network: arc.Network, folder: Path, epochs: int = 9, **settings: Any) -
 
 
 def test_the_log_holds_settings_calls_and_decisions(network: arc.Network, tmp_path: Path) -> None:
-    controller = _run(network, tmp_path, total_epochs=9)
+    controller = _run(network, tmp_path, total_calls=9)
     log = journal.read(tmp_path)
     assert log.decisions == controller.decisions
     assert [call.epoch for call in log.calls] == list(range(1, 10))
     assert log.calls[0].train_loss == pytest.approx(sum(falling(0)) / 10)
-    assert log.settings["total_epochs"] == 9 and log.settings["undo"] is True
+    assert log.settings["total_calls"] == 9 and log.settings["undo"] is True
+
+
+def test_a_log_with_the_old_name_of_the_total_is_read(network: arc.Network, tmp_path: Path) -> None:
+    _run(network, tmp_path, total_calls=9)
+    file = tmp_path / journal.FILE
+    file.write_text(file.read_text().replace("total_calls", "total_epochs"))
+    assert journal.read(tmp_path).settings["total_calls"] == 9
 
 
 def test_a_replay_of_the_log_sees_what_the_controller_saw(network: arc.Network, tmp_path: Path) -> None:
@@ -84,7 +91,7 @@ def test_an_unfinished_line_is_left_out(network: arc.Network, tmp_path: Path) ->
 
 
 def test_the_page_needs_nothing_from_elsewhere(network: arc.Network, tmp_path: Path) -> None:
-    controller = _run(network, tmp_path, total_epochs=20)
+    controller = _run(network, tmp_path, total_calls=20)
     log = journal.read(tmp_path)
     shown = page("<my run>", log, refresh=3)
     assert (
@@ -105,7 +112,7 @@ def test_odd_losses_are_drawn_around(network: arc.Network, tmp_path: Path, loss:
 
 def test_watch_follows_until_the_last_call(network: arc.Network, tmp_path: Path) -> None:
     said: list[str] = []
-    _run(network, tmp_path / "source", epochs=6, total_epochs=6)
+    _run(network, tmp_path / "source", epochs=6, total_calls=6)
     lines = (tmp_path / "source" / journal.FILE).read_text().splitlines(keepends=True)
     run = tmp_path / "run"
 
@@ -155,7 +162,7 @@ def test_tensorboard_reads_scalars_and_hyperparameters(network: arc.Network, tmp
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(tmp_path))
-    controller = arc.Controller(optimizer(0.1), network=network, writer=writer, total_epochs=30)
+    controller = arc.Controller(optimizer(0.1), network=network, writer=writer, total_calls=30)
     for e in range(3):
         epoch(controller, falling(e), 1.0 / (e + 1))
     writer.close()
@@ -164,4 +171,4 @@ def test_tensorboard_reads_scalars_and_hyperparameters(network: arc.Network, tmp
     assert [event.value for event in found.Scalars("arc/lr")] == pytest.approx([0.1] * 3)
     assert len(found.Scalars("arc/p_raise")) == 1
     hyperparameters = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    assert b"total_epochs" in hyperparameters and b"acceleration" in hyperparameters
+    assert b"total_calls" in hyperparameters and b"acceleration" in hyperparameters

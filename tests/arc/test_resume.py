@@ -41,7 +41,7 @@ def _run(
     return [d.as_dict() for d in controller.decisions]
 
 
-@pytest.mark.parametrize("settings", [{}, {"policy": "paper"}, {"total_epochs": EPOCHS, "warmup": 25}])
+@pytest.mark.parametrize("settings", [{}, {"policy": "paper"}, {"total_calls": EPOCHS, "warmup": 25}])
 def test_the_same_decisions_follow_at_any_point(network: arc.Network, settings: dict[str, Any]) -> None:
     unbroken = _run(network, None, settings)
     assert len(unbroken) >= 2
