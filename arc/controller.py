@@ -19,6 +19,7 @@ from arc.network import weights
 from arc.network.network import Network
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
+from arc.optimizers.lrs import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.copies import Copies
@@ -41,8 +42,9 @@ class Controller:
     (or per evaluation); every ``period`` calls of ``step`` the network raises, keeps or lowers the LR.
 
     Args:
-        optimizer: any torch optimizer. All its groups are multiplied, so their ratios stay; a group at 0
-            stays at 0. With a decoupled weight decay (AdamW) the decay per step is LR times weight_decay,
+        optimizer: any torch optimizer, or a list of those that train one model (Muon and AdamW): one decision
+            multiplies all groups of all of them, so ratios stay; a group at 0 stays at 0. The first group
+            that is not at 0 is the one whose LR is shown. With a decoupled weight decay (AdamW) the decay per step is LR times weight_decay,
             so it moves with the LR.
         network: the classifier; the shipped controller by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
@@ -71,6 +73,7 @@ class Controller:
         total_epochs: the old name of ``total_calls``.
 
     Attributes:
+        optimizers: what was given, one or several.
         decisions: all decisions so far, oldest first.
         suggestion: what the search of ``lr0="auto"`` found, its cost included; None without one.
 
@@ -82,7 +85,7 @@ class Controller:
 
     def __init__(
         self,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
         *,
         network: Network | None = None,
         policy: Policy | PolicyName = "default",
@@ -115,23 +118,27 @@ class Controller:
             rollback=rollback,
             mode=mode,
         )
-        self.optimizer = optimizer
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = tuple(listed(optimizer))
         self.decisions: list[Decision] = []
         self.suggestion: Suggestion | None = None
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
-            self.suggestion = set_lr0(lr0, optimizer, self.settings, search)
-        steering = Optimizers(
-            optimizer, scheduler, min_lr=min_lr, max_lr=max_lr, control=self.settings.mode == "control"
+            self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search)
+        self._steering = Optimizers(
+            list(self.optimizers),
+            scheduler,
+            min_lr=min_lr,
+            max_lr=max_lr,
+            control=self.settings.mode == "control",
         )
-        follows = all(isinstance(one, torch.optim.Optimizer) for one in steering.all)
+        follows = all(isinstance(one, torch.optim.Optimizer) for one in self._steering.all)
         network = weights.load() if network is None else network
         if not isinstance(network, Network):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )
-        copies = _copies(steering.all, model, self.settings, extra_state) if follows else None
-        self._decider = Decider(network, self.settings, steering, copies, follows=follows)
+        copies = _copies(self._steering.all, model, self.settings, extra_state) if follows else None
+        self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
         self._decider.on_restore = on_restore
         self._log: list[Logged] = []
         self._journal = Journal(log_dir, writer, self.settings)
@@ -139,9 +146,19 @@ class Controller:
         self._skip: float = warmup
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, optimizer: torch.optim.Optimizer, **settings: Any) -> Self:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        **settings: Any,
+    ) -> Self:
         """A controller with the network of a controller directory; ``settings`` as for the class."""
         return cls(optimizer, network=weights.load(path), **settings)
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer; of several the first."""
+        return self.optimizers[0]
 
     def record(self, loss: Loss) -> None:
         """Add the training loss of one optimizer step: a number or a scalar tensor.
@@ -201,12 +218,13 @@ class Controller:
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
 
-        The LR is in the optimizer's state, saved and loaded beside this one. With ``rollback=True`` the
+        The LRs are in the optimizers' states, saved and loaded beside this one. With ``rollback=True`` the
         copies of model and optimizer are part of it.
         """
         return {
             "version": VERSION,
-            "groups": len(self.optimizer.param_groups),
+            "groups": self._groups,
+            "lrs": list(self._steering.left),
             "records": self._records,
             "skip": self._skip,
             "decider": self._decider.state_dict(),
@@ -220,7 +238,7 @@ class Controller:
         Raises:
             ValueError: no such state, another version, another number of parameter groups.
         """
-        check(state, groups=len(self.optimizer.param_groups))
+        check(state, groups=self._groups)
         before = self.state_dict()
         try:
             self._load(state)
@@ -228,11 +246,17 @@ class Controller:
             self._load(before)
             raise ValueError(f"the controller's state is incomplete or damaged: {error!r}") from error
 
+    @property
+    def _groups(self) -> list[int]:
+        return [len(one.param_groups) for one in self.optimizers]
+
     def _load(self, state: dict[str, Any]) -> None:
         self._records, self._skip = int(state["records"]), float(state["skip"])
         self._log = [Logged(*entry) for entry in list[Any](state["log"])]
         self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
         self._decider.load_state_dict(state["decider"])
+        if "lrs" in state:  # the optimizers' states may be loaded before or after this one
+            self._steering.left = tuple(map(float, state["lrs"]))
 
 
 def _copies(
