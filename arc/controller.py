@@ -28,6 +28,7 @@ from arc.settings import Mode, Settings, renamed
 from arc.state import VERSION, check
 from arc.view.journal import Journal
 from arc.view.plot import Logged, draw
+from arc.view.say import say, wanted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +71,8 @@ class Controller:
         val_fn: for that search, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
+        verbose: says every decision in one line on standard error (above tqdm's bars): True, False, or None
+            for True with a terminal. A line of one's own: ``print(decision.line("step 1500"))``.
         total_epochs: the old name of ``total_calls``.
 
     Attributes:
@@ -106,6 +109,7 @@ class Controller:
         val_fn: Callable[[], float | Tensor] | None = None,
         log_dir: str | Path | None = None,
         writer: Any = None,
+        verbose: bool | None = None,
         total_epochs: int | None = None,
     ) -> None:
         self.settings = Settings(
@@ -120,6 +124,7 @@ class Controller:
         )
         self.optimizers: tuple[torch.optim.Optimizer, ...] = tuple(listed(optimizer))
         self.decisions: list[Decision] = []
+        self._says = wanted(verbose)
         self.suggestion: Suggestion | None = None
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
@@ -197,6 +202,8 @@ class Controller:
         decision = self._decider.call(report)
         if decision is not None:
             self.decisions.append(decision)
+            if self._says:
+                say(decision.line())
         if report.kept:
             self._journal.add(self._log[-1], losses, decision)
         return decision
