@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     watched.set_defaults(command=_watch)
 
     info = commands.add_parser("info", help="the model card of a controller")
-    info.add_argument("path", nargs="?", help="a controller directory, default: the shipped one")
+    info.add_argument(
+        "path", nargs="?", help="a controller directory or owner/name on the hub; default: the shipped one"
+    )
     info.set_defaults(command=_info)
 
     trial = commands.add_parser("try", help="the controller against a constant LR, in under a minute")
@@ -95,9 +97,9 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from arc.network import weights
+    from arc.network import hub, weights
 
-    print(weights.read_card(options.path))
+    print(weights.read_card(options.path and hub.folder(options.path)))
 
 
 def _try(options: argparse.Namespace) -> None:

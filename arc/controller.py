@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from arc.decider import Decider
 from arc.decision import Decision, RecoveryWarning
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
-from arc.network import weights
+from arc.network import hub, weights
 from arc.network.network import Network
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from arc.methods.step_sampling import Suggestion
+
+
+CARD: Final = """# ARC controller
+
+Weights of a network that was given to `arc.Controller(optimizer, network=...)`.
+"""
 
 
 class Controller:
@@ -143,6 +150,7 @@ class Controller:
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )
         copies = _copies(self._steering.all, model, self.settings, extra_state) if follows else None
+        self._network = network
         self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
         self._decider.on_restore = on_restore
         self._log: list[Logged] = []
@@ -155,10 +163,51 @@ class Controller:
         cls,
         path: str | Path,
         optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        *,
+        revision: str | None = None,
         **settings: Any,
     ) -> Self:
-        """A controller with the network of a controller directory; ``settings`` as for the class."""
-        return cls(optimizer, network=weights.load(path), **settings)
+        """A controller with the network of a controller directory, or of one on the Hugging Face hub.
+
+        Args:
+            path: a directory, or ``owner/name`` on the hub (needs ``pip install arc-lr[hub]``).
+            optimizer: as for the class.
+            revision: branch, tag or commit on the hub; a commit gives the same network for ever.
+            settings: as for the class.
+
+        Raises:
+            WeightsError: nothing usable there; the message says what was tried.
+        """
+        return cls(optimizer, network=weights.load(hub.folder(path, revision=revision)), **settings)
+
+    def save_pretrained(self, directory: str | Path, *, card: str | None = None) -> None:
+        """Write the network as a controller directory, for :meth:`from_pretrained`; not the run's state.
+
+        Args:
+            directory: replaced if it exists (ValueError if it holds other files).
+            card: the model card, Markdown; by default the one that the network came with.
+        """
+        config, known = self._network.about or ({}, CARD)
+        weights.save(self._network, directory, config, known if card is None else card)
+
+    def push_to_hub(
+        self, name: str, *, card: str | None = None, private: bool = False, message: str = "ARC controller"
+    ) -> str:
+        """Put the network on the Hugging Face hub (``pip install arc-lr[hub]``, ``hf auth login``).
+
+        Args:
+            name: ``owner/name``; the repository is made if need be.
+            card: as for :meth:`save_pretrained`.
+            private: whether a new repository is.
+            message: of the commit.
+
+        Returns:
+            The repository's address.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / "controller"
+            self.save_pretrained(made, card=card)
+            return hub.push(made, name, private=private, message=message)
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:

@@ -22,6 +22,9 @@ class Network(nn.Module):
     layer where Keras has one (79,043 parameters there).
     """
 
+    about: tuple[dict[str, Any], str] | None = None
+    """How the network came about, and its card, where it was read from a controller directory."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Sequential(
