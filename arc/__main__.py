@@ -88,10 +88,16 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
+    from arc.view.replay import width
     from arc.view.watch import final_page, watch
 
     try:
-        watch(options.directory, say=lambda line: print(line, flush=True), follow=not options.once)
+        watch(
+            options.directory,
+            say=lambda line: print(line, flush=True),
+            follow=not options.once,
+            width=width(),
+        )
     except KeyboardInterrupt:  # the usual end of looking; the run goes on
         final_page(options.directory)
 

@@ -50,10 +50,10 @@ class Controller:
     (or per evaluation); every ``period`` calls of ``step`` the network raises, keeps or lowers the LR.
 
     Args:
-        optimizer: any torch optimizer, or a list of those that train one model (Muon and AdamW): one decision
-            multiplies all groups of all of them, so ratios stay; a group at 0 stays at 0. The first group
-            that is not at 0 is the one whose LR is shown. With a decoupled weight decay (AdamW) the decay per step is LR times weight_decay,
-            so it moves with the LR.
+        optimizer: any torch optimizer, or a list of those that train one model (Muon and AdamW). One decision
+            multiplies all groups of all of them, so their ratios stay; a group at 0 stays at 0. With a
+            decoupled weight decay (AdamW) the decay per step is LR times weight_decay, so it moves with
+            the LR.
         network: the classifier; the shipped controller by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
         period: calls of ``step`` from one decision to the next.

@@ -1,5 +1,6 @@
 """One line a decision, where somebody reads it."""
 
+import importlib
 import io
 import math
 import sys
@@ -30,7 +31,7 @@ def _said(network: arc.Network, verbose: bool | None, stream: Any, monkeypatch: 
 @pytest.mark.parametrize("tqdm", ["is not imported", "is imported"])
 def test_a_decision_is_one_line(answering: Answering, monkeypatch: pytest.MonkeyPatch, tqdm: str) -> None:
     if tqdm == "is imported":
-        import tqdm as _
+        importlib.import_module("tqdm")
     else:
         monkeypatch.delitem(sys.modules, "tqdm", raising=False)
     said = _said(answering(arc.Action.RAISE), True, io.StringIO(), monkeypatch)

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub: what ``huggingface_hub`` asks of it to make, fill and read a repository."""
+"""A stand-in for the Hugging Face hub: what ``huggingface_hub`` asks of it to make and read a repository."""
 
 from __future__ import annotations
 
