@@ -154,7 +154,7 @@ class Controller:
         self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
         self._decider.on_restore = on_restore
         self._log: list[Logged] = []
-        self._journal = Journal(log_dir, writer, self.settings)
+        self._journal = Journal(log_dir, writer, self.settings, network)
         self._records = 0
         self._skip: float = warmup
 
@@ -254,7 +254,7 @@ class Controller:
             if self._says:
                 say(decision.line())
         if report.kept:
-            self._journal.add(self._log[-1], losses, decision)
+            self._journal.add(self._log[-1], losses, report, decision)
         return decision
 
     def plot(self, path: str | Path | None = None) -> Figure:

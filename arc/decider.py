@@ -61,6 +61,8 @@ class Decider:
         self.history = History()
         self.epoch = 0
         self.copies = copies
+        self.logged_movement: dict[str, float] = {}
+        """How the weights moved in the call that ends next, where a log tells it (a replay)."""
         self.on_restore: Callable[[Decision], object] | None = None
         self._network = network.eval()
         self._settings = settings
@@ -117,7 +119,7 @@ class Decider:
         """How the weights moved, as a report has it; nothing where they are not followed."""
         movement = None if self._sketches is None else self._sketches.movement()
         if movement is None or self._sketches is None:
-            return {}
+            return self.logged_movement
         found = {
             "whole": float(math.isfinite(movement.norm)),
             "moved": movement.distance / movement.start if movement.start > 0 else math.nan,

@@ -17,8 +17,8 @@ def check(state: Any, *, groups: Sequence[int]) -> None:
     saved = found if isinstance(found, list) else [found]  # a number: from before there could be several
     if not all(isinstance(count, int) for count in saved) or saved != list(groups):
         raise ValueError(
-            f"got a state with {_sum(saved)} parameter groups for an optimizer with {_sum(groups)}; build the "
-            "optimizers with the same groups and in the same order, or start with a new controller"
+            f"got a state with {_sum(saved)} parameter groups for an optimizer with {_sum(groups)}; build "
+            "the optimizers with the same groups and in the same order, or start with a new controller"
         )
 
 

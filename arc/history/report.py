@@ -56,6 +56,15 @@ class Report:
     blocks: Sequence[float] = ()
     losses: Sequence[float] = ()
 
+    @property
+    def movement(self) -> dict[str, float]:
+        """What is known of how the weights moved: the values of :data:`MOVEMENT` that are numbers."""
+        found = {name: getattr(self, name) for name in MOVEMENT}
+        return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+MOVEMENT: Final = ("whole", "moved", "shift", "cosine", "pulse", "still")
+"""How the weights moved in a call."""
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")

@@ -19,7 +19,8 @@ ROWS: Final = 200
 
 _HEAD: Final = (
     '<tr><th>call</th><th class="detail">LR</th><th></th><th class="detail">raise</th>'
-    '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th><th class="reason">reason</th></tr>'
+    '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th>'
+    '<th class="reason">reason</th></tr>'
 )
 
 
