@@ -69,6 +69,8 @@ class Decider:
         self.history = History()
         self.epoch = 0
         self.copies = copies
+        self.logged_movement: dict[str, Any] = {}
+        """How the weights moved in the call that ends next, where a log tells it (a replay)."""
         self.on_restore: Callable[[Decision], object] | None = None
         self._network = network.eval()
         self._settings = settings
@@ -95,6 +97,8 @@ class Decider:
         """
         epoch = self.epoch + 1
         self._tell_foreign_writes()
+        if self._settings.passed(epoch):
+            self._go_on_past_the_end()
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
         finite_val = val_loss is not None and math.isfinite(val_loss)
@@ -128,7 +132,7 @@ class Decider:
         """The same with what the network says of the LR, where it is one that does."""
         if not isinstance(self._network, Estimator) or not (report.kept and report.points and report.lr):
             return report
-        moved = Movement.unpacked(report.movement) if report.movement else None
+        moved = Movement.unpacked(report.weights) if report.weights else None
         self._course.add(
             Call(
                 lr=report.lr,
@@ -139,7 +143,7 @@ class Decider:
                 moved=moved,
             )
         )
-        total = self._settings.total_epochs
+        total = self._settings.total_calls
         seen = observe(self._course, None if total is None else self.epoch / total)
         with torch.inference_mode():
             answer = self._network(*(torch.from_numpy(part)[None] for part in seen))
@@ -150,13 +154,13 @@ class Decider:
         """How the weights moved, as a report has it; nothing where they are not followed."""
         movement = None if self._sketches is None else self._sketches.movement()
         if movement is None or self._sketches is None:
-            return {}
+            return self.logged_movement
         found: dict[str, Any] = {
             "whole": float(math.isfinite(movement.norm)),
             "moved": movement.distance / movement.start if movement.start > 0 else math.nan,
             "shift": 10 ** movement.tensor_step[2],
             "cosine": movement.cosine,
-            "movement": movement.packed(),
+            "weights": movement.packed(),
         }
         if self._sketches.sums is not None and self._state.first_start is None:
             steps = np.sqrt(self._sketches.sums.change)
@@ -203,7 +207,7 @@ class Decider:
 
     @property
     def _situation(self) -> Situation:
-        settings, total = self._settings, self._settings.total_epochs
+        settings, total = self._settings, self._settings.total_calls
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
             there=frozenset(() if self.copies is None else self.copies.names),
@@ -265,7 +269,7 @@ class Decider:
 
     def _reason(self, report: Report, move: Move) -> str:
         seen = ""
-        if report.movement:
+        if report.weights:
             share = report.shift
             seen = f"the weights move {share:.1%} a call"
             if not math.isnan(report.cosine):
@@ -303,9 +307,11 @@ class Decider:
     def _anneal(self) -> Decision | None:
         self.history.drop_period()
         factor = self._settings.anneal_factor(self.epoch)
-        if factor == 1:
+        if factor == 1:  # the last call: if the training goes on, what lies before the anneal counts no more
+            self.history.clear()
+            self._policy.applied(1.0)
             return None
-        reason = f"final anneal before epoch {self.epoch + 1} of {self._settings.total_epochs}"
+        reason = f"final anneal before call {self.epoch + 1} of {self._settings.total_calls}"
         return self._apply(Move(Action.LOWER, factor), CERTAIN["lower"], reason, source="anneal")
 
     def _apply(
@@ -340,6 +346,17 @@ class Decider:
         now = self._situation
         if not phases.in_start(self._state, now) and not now.relearns:
             self.copies.drop("initial")
+
+    def _go_on_past_the_end(self) -> None:
+        """No anneal is to come any more; its LR is where the decisions go on from."""
+        self._policy.anneals = False
+        n = self._settings.annealed_epochs
+        left = f"the final anneal is over and has left the LR at 1/{n + 1}; " if n else ""
+        self._tell_once(
+            f"the training goes on past total_calls={self._settings.total_calls}: {left}decisions go on from "
+            "there. total_calls counts calls of step(), every evaluation is one: correct it or leave it out",
+            key="past total_calls",
+        )
 
     def _tell_foreign_writes(self) -> None:
         """An LR that the user's own loop sets undoes every decision."""

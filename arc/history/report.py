@@ -36,7 +36,7 @@ class Report:
         still: the same, with the tensors that stood still.
         val_loss: the validation loss, None if there was none or none that is finite.
         stride: steps from one of ``losses`` to the next.
-        movement: how the weights moved, as :meth:`arc.history.movement.Movement.packed` has it; empty where
+        weights: how the weights moved, as :meth:`arc.history.movement.Movement.packed` has it; empty where
             they are not followed.
         points, spreads: the call's finite losses as :func:`arc.history.blocks.blocks` gives them.
         distance, spread: what the network says of the LR (:class:`arc.network.estimator.Answer`); NaN where
@@ -62,18 +62,28 @@ class Report:
     stride: int = 1
     distance: float = math.nan
     spread: float = math.nan
-    movement: Sequence[float] = ()
+    weights: Sequence[float] = ()
     points: Sequence[float] = ()
     spreads: Sequence[float] = ()
     blocks: Sequence[float] = ()
     losses: Sequence[float] = ()
 
+    @property
+    def movement(self) -> dict[str, Any]:
+        """What is known of how the weights moved: the values of :data:`MOVEMENT` that are numbers, and a row."""
+        found = {name: getattr(self, name) for name in MOVEMENT}
+        known = {name: value for name, value in found.items() if not math.isnan(value)}
+        return known | ({"weights": list(self.weights)} if self.weights else {})
+
+
+MOVEMENT: Final = ("whole", "moved", "shift", "cosine", "pulse", "still")
+"""How the weights moved in a call."""
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")
 _MEANS: Final = ("mean", "first", "bad", "moved", "shift", "cosine", "pulse", "still")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
-_ROWS: Final = {"movement": FLOATS, "points": POINTS, "spreads": POINTS, "blocks": BLOCKS, "losses": CAPACITY}
+_ROWS: Final = {"weights": FLOATS, "points": POINTS, "spreads": POINTS, "blocks": BLOCKS, "losses": CAPACITY}
 """Fields with several values, and how many they are at most."""
 assert {f.name for f in fields(Report)} == {*_SCALARS, *_ROWS, "distance", "spread"}
 

@@ -95,7 +95,11 @@ def load(path: str | Path | None = None) -> Network:
     Raises:
         WeightsError: a file is missing, damaged, of another format or of an unknown version.
     """
-    return _network(load_arrays(path))
+    network = _network(load_arrays(path))
+    config, card = read_config(path).get("config"), (PRETRAINED if path is None else Path(path)) / CARD
+    if isinstance(config, dict) and card.is_file():
+        network.about = config, card.read_text("utf-8")
+    return network
 
 
 def load_arrays(path: str | Path | None = None) -> Arrays:
