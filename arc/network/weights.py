@@ -72,7 +72,7 @@ def save(network: Network, directory: str | Path, config: dict[str, Any], card: 
     from safetensors.numpy import save as to_bytes
 
     arrays = {k: v.detach().cpu().float().numpy().copy() for k, v in network.state_dict().items()}
-    _check(arrays, "the network")
+    check(arrays, "the network")
     target = Path(directory).absolute()
     others = {file.name for file in target.iterdir()} - {WEIGHTS, CONFIG, CARD} if target.is_dir() else set()
     if others:
@@ -95,7 +95,7 @@ def load(path: str | Path | None = None) -> Network:
     Raises:
         WeightsError: a file is missing, damaged, of another format or of an unknown version.
     """
-    network = _network(load_arrays(path))
+    network = network_of(load_arrays(path))
     config, card = read_config(path).get("config"), (PRETRAINED if path is None else Path(path)) / CARD
     if isinstance(config, dict) and card.is_file():
         network.about = config, card.read_text("utf-8")
@@ -113,7 +113,7 @@ def load_arrays(path: str | Path | None = None) -> Arrays:
         arrays = from_bytes(file.read_bytes())
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{file} is damaged or no safetensors file: {error}") from error
-    _check(arrays, str(file))
+    check(arrays, str(file))
     return arrays
 
 
@@ -140,22 +140,8 @@ def read_card(path: str | Path | None = None) -> str:
     return _file(path, CARD).read_text("utf-8")
 
 
-def import_keras(path: str | Path) -> Network:
-    """The network from the published weights, a Keras HDF5 file (needs ``pip install arc-lr[import]``).
-
-    Source: the public code of ARC (2021). Its LSTM has one bias per layer; PyTorch's second one is 0.
-
-    Raises:
-        WeightsError: no such file, no HDF5, or layers of another network.
-    """
-    from arc.network.keras import read
-
-    arrays = read(Path(path))
-    _check(arrays, str(path))
-    return _network(arrays)
-
-
-def _network(arrays: Arrays) -> Network:
+def network_of(arrays: Arrays) -> Network:
+    """The network with these weights, in evaluation mode on the CPU."""
     import torch
 
     from arc.network.network import Network
@@ -178,7 +164,8 @@ def _file(path: str | Path | None, name: str) -> Path:
     raise WeightsError(f"no {name} in {folder}, a controller directory has one; {remedy}")
 
 
-def _check(arrays: Arrays, where: str) -> None:
+def check(arrays: Arrays, where: str) -> None:
+    """WeightsError, which names the place ``where``, for weights that are not finite or another network's."""
     shapes = {k: v.shape for k, v in arrays.items()}
     wrong = {k for k in shapes.keys() | SHAPES.keys() if shapes.get(k) != SHAPES.get(k)}
     if wrong:
