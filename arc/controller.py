@@ -145,7 +145,8 @@ class Controller:
             control=self.settings.mode == "control",
         )
         follows = all(isinstance(one, torch.optim.Optimizer) for one in self._steering.all)
-        network = weights.load() if network is None else network
+        if network is None:
+            network = weights.load(weights.paper() if self.settings.policy is policies.PAPER else None)
         if not isinstance(network, Network | Estimator):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"

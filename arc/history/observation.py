@@ -55,9 +55,9 @@ def _names() -> tuple[str, ...]:
 NAMES: Final = _names()
 """What each number is; ``docs/controller.md`` lists them.
 
-For the last three calls (0 is the last): whether its movement is known, cosine with the change before and the
-one before that, log10 of step, distance and norm by the norm at the start. Then efficiency of the last calls,
-quantiles over tensors. log10 of the LR by that of the call before, of the last but one, of the first; log2 of
+For the last three calls (0 is the last): whether its movement is known, cosine with the change before and
+the one before that, log10 of step, distance and norm by the norm at the start. Then efficiency of the last
+calls, quantiles over tensors. log10 of the LR by that of the call before, of the last but one, of the first; log2 of
 the calls at it; log10 of steps a call and of calls so far; whether the length is known, share of it that is
 gone. Training loss: fall in the last call by its noise, log10 of noise by scatter, where it stands between
 first and lowest, how far above the lowest. Validation: measured, the same fall, how far above its lowest, calls

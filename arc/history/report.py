@@ -70,7 +70,7 @@ class Report:
 
     @property
     def movement(self) -> dict[str, Any]:
-        """What is known of how the weights moved: the values of :data:`MOVEMENT` that are numbers, and a row."""
+        """What is known of how the weights moved: the :data:`MOVEMENT` that are numbers, and ``weights``."""
         found = {name: getattr(self, name) for name in MOVEMENT}
         known = {name: value for name, value in found.items() if not math.isnan(value)}
         return known | ({"weights": list(self.weights)} if self.weights else {})

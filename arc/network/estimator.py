@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from arc.history.observation import CHANNELS, NAMES
+from arc.network.network import digest
 
 UNITS: Final = 48
 HIDDEN: Final = 96
@@ -59,6 +60,13 @@ class Estimator(nn.Module):
             nn.Linear(len(NAMES), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
         )
         self.dense = nn.Sequential(nn.Linear(UNITS + HIDDEN, 64), nn.ReLU(), nn.Linear(64, 5))
+
+    about: tuple[dict[str, Any], str] | None = None
+    """How the network came about, and its card, where it was read from a controller directory."""
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell these weights from others."""
+        return digest(self)
 
     def forward(self, windows: Tensor, numbers: Tensor) -> Answer:
         """Windows (batch, 100, 4) and numbers (batch, n) to an answer."""

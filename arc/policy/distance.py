@@ -65,5 +65,5 @@ def overfitting(course: Course, noise: float) -> int | None:
 
 
 def _words(distance: float, factor: float) -> str:
-    side = "low" if distance < 0 else "high"
-    return f"LR about {10 ** abs(distance):.2g} times too {side}: {'raise' if factor > 1 else 'lower'} x{factor:.2g}"
+    side, verb = ("low", "raise") if distance < 0 else ("high", "lower")
+    return f"LR about {10 ** abs(distance):.2g} times too {side}: {verb} x{factor:.2g}"
