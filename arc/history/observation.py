@@ -57,11 +57,11 @@ NAMES: Final = _names()
 
 For the last three calls (0 is the last): whether its movement is known, cosine with the change before and
 the one before that, log10 of step, distance and norm by the norm at the start. Then efficiency of the last
-calls, quantiles over tensors. log10 of the LR by that of the call before, of the last but one, of the first; log2 of
-the calls at it; log10 of steps a call and of calls so far; whether the length is known, share of it that is
-gone. Training loss: fall in the last call by its noise, log10 of noise by scatter, where it stands between
-first and lowest, how far above the lowest. Validation: measured, the same fall, how far above its lowest, calls
-since then (as a share), what training fell since then.
+calls, quantiles over tensors. log10 of the LR by that of the call before, of the last but one, of the
+first; log2 of the calls at it; log10 of steps a call and of calls so far; whether the length is known,
+share of it that is gone. Training loss: fall in the last call by its noise, log10 of noise by scatter,
+where it stands between first and lowest, how far above the lowest. Validation: measured, the same fall, how
+far above its lowest, calls since then (as a share), what training fell since then.
 """
 MOVEMENT: Final = tuple(i for i, name in enumerate(NAMES[: NAMES.index("lr_before")]))
 """Which numbers come from the movement of the weights,"""
