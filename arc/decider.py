@@ -262,12 +262,16 @@ class Decider:
                 move = Move(Action.KEEP, 1.0)
         else:
             self._policy.forget()
-        decision = self._apply(move, self._probabilities, self._reason(report, move))
+        decision = replace(
+            self._apply(move, self._probabilities, self._reason(report, move, overfits)),
+            distance=report.distance,
+            overfits=overfits,
+        )
         if decision.multiplier > 1 and self._optimizers.in_control:
             self._state = self._state.raised(report, decision.multiplier)
         return decision
 
-    def _reason(self, report: Report, move: Move) -> str:
+    def _reason(self, report: Report, move: Move, overfits: int | None) -> str:
         seen = ""
         if report.weights:
             share = report.shift
@@ -275,6 +279,8 @@ class Decider:
             if not math.isnan(report.cosine):
                 seen += f", cosine {report.cosine:.2f}"
             seen += "; "
+        if overfits is not None:
+            seen += f"overfits: best validation was {overfits} calls ago; "
         about = f"LR {report.distance:+.1f} decades from the best"
         return f"{seen}{move.note or f'{about}: {move.action.label}'}"
 
