@@ -143,7 +143,7 @@ class Listed:
         if self._filesystem.type_name not in places.STORES:
             self._filesystem.create_dir(self._folder)
         self._write()
-        buried = set((dead or "").splitlines())
+        buried = () if dead is None else dead.split("\n")
         for look in range(LOOKS + 1):
             others = self._others()
             for name, mark in list(others.items()):
