@@ -25,7 +25,7 @@ from arc.network.network import Network
 from arc.optimizers.handle import Optimizers
 from arc.policy import words
 from arc.policy.default import PAPER, Move, PolicyState
-from arc.policy.distance import approach, overfitting
+from arc.policy.distance import allowed, approach, overfitting
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import Situation, State, Verdict, verdict
@@ -245,10 +245,11 @@ class Decider:
         self.history.drop_period()
         settings = self._settings
         overfits = overfitting(self._course, self._yard.val_noise)
+        anneals = settings.annealed_epochs > 0 and self._policy.anneals
         move = approach(
             report.distance,
             self._course,
-            anneals=settings.annealed_epochs > 0,
+            anneals=anneals,
             overfits=overfits,
             ceiling=self._ceiling / report.lr,
         )
@@ -256,9 +257,7 @@ class Decider:
             if self.epoch % settings.period:
                 return None
             move = self._policy.decide(self._probabilities, [])
-            if move.action is Action.RAISE and (overfits is not None or report.distance > 0):
-                move = Move(Action.KEEP, 1.0)
-            if move.action is Action.LOWER and report.distance < 0:
+            if not allowed(move.action, report.distance, overfits=overfits, anneals=anneals):
                 move = Move(Action.KEEP, 1.0)
         else:
             self._policy.forget()
