@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from torch import Tensor, nn
 
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
 from tasks.seeding import derive
 from tasks.settings import NONE
@@ -71,10 +71,10 @@ class Asked:
 
 
 @functools.lru_cache(maxsize=16)
-def loaded(name: str, scale: str, source: Source, settings: str = NONE) -> tuple[Task, Splits]:
+def loaded(name: str, scale: str, source: Source, settings: str = NONE) -> tuple[Task, Data]:
     """A task and its data, once per process."""
     task = registry.get(name, scale, settings)
-    return task, task.load(source)
+    return task, task.loaded(source)
 
 
 @functools.cache
