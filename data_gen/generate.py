@@ -92,7 +92,7 @@ class GenerateConfig:
         if not self.optimizers:
             raise InputError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
         bounds = self.lr_range
         if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < float("inf")):
             raise InputError(

@@ -107,7 +107,14 @@ class Task(ABC):
         """The task at ``scale`` (TaskError with the known scales otherwise), some numbers replaced."""
         if scale not in cls.scales:
             raise TaskError(f"got scale={scale!r}, {cls.__name__} has {', '.join(cls.scales)}")
-        return replaced(cls(**cls.scales[scale]), settings)
+        try:
+            task = cls(**cls.scales[scale])
+        except TypeError as error:  # a number without a field, or a field without a number
+            raise TaskError(
+                f"the numbers of scale={scale} are not the fields of {cls.__name__}, which needs "
+                f"@dataclass(frozen=True, kw_only=True): {error}"
+            ) from error
+        return replaced(task, settings)
 
     # -- what a task must say: load, build, forward, and metric or meter ---------------------------------
 

@@ -24,15 +24,15 @@ SAMPLED = 32
 class Loaders(Stream):
     """Training, validation and test data from three DataLoaders, or map-style data sets.
 
-    Of a DataLoader over a map-style data set (anything with a length and an index: a torch Dataset, a data set
-    of Hugging Face's ``datasets`` with ``.with_format("torch")``) the data, ``collate_fn``, ``batch_size`` and the
-    settings of its worker processes are taken, and whether it shuffles. Its batches are then drawn anew: the
-    same seed and position give the same batch, random transforms included, at no cost for what lies before.
-    Any other DataLoader (its own sampler, an IterableDataset) is gone through as it is, from the beginning of
-    the pass: it is seeded, and told the pass by ``set_epoch`` where there is one.
+    Of a DataLoader over a map-style data set (anything with a length and an index: a torch Dataset, a
+    Hugging Face data set ``.with_format("torch")``) the data, ``collate_fn``, batch size and the settings of
+    its worker processes are taken, and whether it shuffles. Its batches are then drawn anew: the same seed
+    and position give the same batch, random transforms included, at no cost for what lies before. Any other
+    DataLoader (its own sampler, an IterableDataset) is gone through as it is, from the beginning of the pass:
+    it is seeded, and told the pass by ``set_epoch`` where there is one.
 
-    Worker processes (``num_workers``) prefetch. They start anew whenever a training goes back, three times and
-    more for each row of data_gen: without them where reading an example costs little.
+    Worker processes (``num_workers``) prefetch. They start anew whenever a training goes back, three times
+    and more for each row of data_gen: do without them where reading an example costs little.
 
     Args:
         train: a DataLoader, or a map-style data set, which is shuffled; the last, incomplete batch of a pass
@@ -151,7 +151,9 @@ class Loaders(Stream):
                 if steps > skipped:
                     yield self._named(batch)
             if steps < self.pass_steps:
-                raise TaskError(f"a pass ended after {steps} batches of {self.pass_steps}: give pass_steps={steps}")
+                raise TaskError(
+                    f"a pass ended after {steps} batches of {self.pass_steps}: give pass_steps={steps}"
+                )
             skipped = 0
 
     def _named(self, batch: Any) -> Batch:
@@ -162,18 +164,21 @@ class Loaders(Stream):
             batch = dict(zip(self._names, batch, strict=True))
         if not isinstance(batch, Mapping):
             raise TaskError(
-                f"got a {type(batch).__name__} of {len(batch)} for a batch: name its parts, names=('image', 'label')"
+                f"got a {type(batch).__name__} of {len(batch)} for a batch: name its parts, such as "
+                "names=('image', 'label')"
             )
         for name, value in batch.items():
             if not isinstance(value, Tensor):
                 raise TaskError(
-                    f"got a {type(value).__name__} for {name!r} of a batch, need tensors: drop the column, say "
-                    ".with_format('torch'), or give the DataLoader a collate_fn"
+                    f"got a {type(value).__name__} for {name!r} of a batch, need tensors: drop the column, "
+                    "say .with_format('torch'), or give the DataLoader a collate_fn"
                 )
         named = dict(batch)
         if len({len(value) for value in named.values()}) != 1:
             shapes = {name: tuple(value.shape) for name, value in named.items()}
-            raise TaskError(f"got a batch of {shapes}, need one row for each of the {rows_of(named)} examples")
+            raise TaskError(
+                f"got a batch of {shapes}, need one row for each of the {rows_of(named)} examples"
+            )
         return named
 
 
@@ -183,9 +188,7 @@ def drawable(own: DataLoader[Any]) -> bool:
     plain = isinstance(sampler, SequentialSampler) or (
         isinstance(sampler, RandomSampler) and not sampler.replacement and sampler._num_samples is None
     )
-    return (
-        plain and type(own.batch_sampler) is BatchSampler and not isinstance(own.dataset, IterableDataset)
-    )
+    return plain and type(own.batch_sampler) is BatchSampler and not isinstance(own.dataset, IterableDataset)
 
 
 def _loader(given: Any, batch_size: int | None, split: str, *, shuffle: bool = False) -> DataLoader[Any]:
@@ -193,7 +196,8 @@ def _loader(given: Any, batch_size: int | None, split: str, *, shuffle: bool = F
         return given
     if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
         raise TaskError(
-            f"got a {type(given).__name__} for {split}, need a DataLoader, or a data set with a length and an index"
+            f"got a {type(given).__name__} for {split}, need a DataLoader, or a data set that has a length "
+            "and an index"
         )
     if batch_size is None:
         raise TaskError(f"got a data set for {split}: say batch_size=self.batch_size")

@@ -93,6 +93,7 @@ def config(tiny: str, out: Path, **changes) -> ReportConfig:
         "seeds": 2,
         "seed": 0,
         "epochs": 2,
+        "epoch_steps": None,
         "ceiling": 2,
         "scale": "mini",
         "data": "embedded",
