@@ -145,8 +145,8 @@ class StreamFeed:
         self._counts: dict[str, int] = {}
 
     def batch_size(self, asked: int) -> int:
-        """What was asked for."""
-        return asked
+        """The stream's own, else what was asked for."""
+        return self._data.batch_size or asked
 
     def pass_steps(self, batch_size: int) -> int:
         """As for every feed."""

@@ -129,7 +129,7 @@ class Loaders(Stream):
                 DataLoader(
                     Fetch(own),
                     batch_size=None,
-                    sampler=keys,  # type: ignore[arg-type]
+                    sampler=keys,
                     num_workers=own.num_workers,
                     prefetch_factor=own.prefetch_factor if own.num_workers else None,
                     pin_memory=own.pin_memory,

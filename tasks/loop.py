@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from arc.methods.run import Closure, Cost, Step, kept_buffers
 from tasks import optimizers
 from tasks.base import Batch, Data, Predictions, Stream, Task, TaskError
+from tasks.copied import cloned, size_of
 from tasks.feed import feed
 from tasks.recipe import PLAIN, Recipe, cast, in_bfloat16
 from tasks.seeding import derive
@@ -258,24 +259,24 @@ class TaskRun:
         began = time.perf_counter()
         taken = {
             "model": {k: v.clone() for k, v in self.model.state_dict().items()},
-            "optimizer": _cloned(self.optimizer.state_dict()),
+            "optimizer": cloned(self.optimizer.state_dict()),
             "rng": [state.clone() for state in self._rng],
             **self._feed.state(),
             "step_count": self.step_count,
-            "states": {name: _cloned(state.state_dict()) for name, state in self.states.items()},
+            "states": {name: cloned(state.state_dict()) for name, state in self.states.items()},
         }
-        self.cost.add(snapshots=1, snapshot_bytes=_bytes(taken), seconds=time.perf_counter() - began)
+        self.cost.add(snapshots=1, snapshot_bytes=size_of(taken), seconds=time.perf_counter() - began)
         return taken
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Continue from a snapshot; it stays valid and can be restored again."""
         began = time.perf_counter()
         self.model.load_state_dict(snapshot["model"])
-        self.optimizer.load_state_dict(_cloned(snapshot["optimizer"]))
+        self.optimizer.load_state_dict(cloned(snapshot["optimizer"]))
         self._rng = [state.clone() for state in snapshot["rng"]]
         self._feed.restore(snapshot)
         for name, state in self.states.items():
-            state.load_state_dict(_cloned(snapshot["states"][name]))
+            state.load_state_dict(cloned(snapshot["states"][name]))
         self.step_count = snapshot["step_count"]
         self.cost.add(seconds=time.perf_counter() - began)
 
@@ -304,23 +305,3 @@ def _concatenate(parts: list[Predictions]) -> Predictions:
     if isinstance(parts[0], Tensor):
         return torch.cat([p for p in parts if isinstance(p, Tensor)])
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
-
-
-def _cloned(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {k: _cloned(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_cloned(v) for v in value)
-    return value
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, dict):
-        return sum(_bytes(v) for v in value.values())
-    if isinstance(value, list | tuple):
-        return sum(_bytes(v) for v in value)
-    return 0
