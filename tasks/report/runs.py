@@ -122,7 +122,7 @@ def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
     recipe = Recipe(epoch_steps=asked.epoch_steps)
     run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed, recipe=recipe)
     if asked.blind:
-        run.model.register_forward_pre_hook(_blank, with_kwargs=True)
+        run.model.register_forward_pre_hook(blank, with_kwargs=True)
     before = run.evaluate()
     train_loss, seconds = [], []
     val_loss, val_metric = [before.loss], [before.metric]
@@ -150,7 +150,7 @@ def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
     }
 
 
-def _blank(
+def blank(
     model: nn.Module, inputs: tuple[object, ...], named: dict[str, object]
 ) -> tuple[tuple[object, ...], dict[str, object]]:
     """Inputs of zeros. By name, targets and masks of a Hugging Face model are not what it is asked about."""
