@@ -29,7 +29,7 @@ from data_gen.draws import Draw
 from data_gen.labels import ranking
 from data_gen.movement import Tracker
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
@@ -113,7 +113,7 @@ class Trial:
 
 
 def rows(
-    trial: Trial, task: Task, data: Splits, fingerprint: str, device: str = "cpu"
+    trial: Trial, task: Task, data: Data, fingerprint: str, device: str = "cpu"
 ) -> Iterator[dict[str, Any]]:
     """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle."""
     optimizer, lr, period, recipe = trial.draw(task)
@@ -125,7 +125,7 @@ def rows(
         return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
 
     run = fresh()
-    together = trial.branches == "together" and recipe.precision == "float32"
+    together = trial.branches == "together" and run.recipe.precision == "float32"
     group = Together([fresh() for _ in Action]) if together else None
     tracker = Tracker(run)
 

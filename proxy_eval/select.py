@@ -29,6 +29,7 @@ from proxy_eval.ranking import card, ranking, ranking_table
 from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 from tasks.work import board, workers
 from training.distill import candidates
 
@@ -53,6 +54,7 @@ class SelectConfig:
     repeats: int
     epochs: int
     period: int
+    epoch_steps: int | None
     seed: int
     scale: str
     data: str
@@ -65,6 +67,7 @@ class SelectConfig:
         for name in ("repeats", "epochs", "period"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        Recipe(epoch_steps=self.epoch_steps)
         if self.lr0 is not None and not (self.lr0 and all(0 < lr < math.inf for lr in self.lr0)):
             raise InputError(f"got lr0={list(self.lr0)}, need a list of positive numbers, or null")
         if self.lr0 is None and not self.decades:
@@ -73,7 +76,7 @@ class SelectConfig:
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if self.optimizer is not None:
-            optimizers.get(self.optimizer)
+            optimizers.check(self.optimizer)
 
 
 def select(config: SelectConfig) -> int:
@@ -169,6 +172,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
             repeat=repeat,
             epochs=config.epochs,
             period=config.period,
+            epoch_steps=config.epoch_steps,
             policy=config.policy,
             rules=code_digest(),
             seed=config.seed,
