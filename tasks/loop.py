@@ -125,7 +125,8 @@ class TaskRun:
         if self._cursor + self.batch_size > len(self._permutation):
             self._permutation = torch.randperm(self._examples, generator=self._order)
             self._cursor = 0
-        rows = self._permutation[self._cursor : self._cursor + self.batch_size].to(self.device)
+        rows = self._permutation[self._cursor : self._cursor + self.batch_size]
+        rows = rows.to(self.device, non_blocking=True)
         self._cursor += self.batch_size
         batch = {k: v.index_select(0, rows) for k, v in self.data.train.items()}
         return self.task.augment(batch, self._order)

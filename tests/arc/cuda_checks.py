@@ -158,7 +158,7 @@ def a_record_costs_little(device: str) -> None:
 
 
 def record_milliseconds(device: str, rounds: int = 15, records: int = 200) -> float:
-    """Median time of a record by CUDA events, the device otherwise idle: its work, or its wait for the host."""
+    """Median time of a record by CUDA events, the device else idle: its work, or its wait for the host."""
     controller = arc.Controller(_adam(device)[1], network=_network())
     loss = torch.ones((), device=device, requires_grad=True) * 2
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
