@@ -168,7 +168,9 @@ def _alike(host: Tensor, source: Tensor) -> bool:
     """Whether ``host`` is as a new copy would be; one in another order would go through a second tensor."""
     if host.shape != source.shape or host.dtype != source.dtype:
         return False
-    return host.stride() in (source.stride(), torch.empty_like(source, device="meta").stride())
+    return (
+        host.stride() == source.stride() or host.stride() == torch.empty_like(source, device="meta").stride()
+    )
 
 
 def put(kept: Any, now: Any, like: Tensor | None = None) -> Any:

@@ -18,6 +18,7 @@ to read it.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -45,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     end = began + 60 * options.minutes - RESERVE
     file = results.File(options.out)
-    done = file.done()
-    jobs = [job for job in plan.jobs(options) if job.name not in done]
+    jobs = [job for job in plan.jobs(options) if not file.is_done(job)]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     with mps.Server(wanted=options.device == "cuda" and options.at_once > 1) as server:
 
         def share() -> Mapping[str, str]:
@@ -75,7 +76,7 @@ def parsed(arguments: Sequence[str]) -> Options:
     try:
         return Options(
             minutes=float(values.get("minutes", 8)),
-            out=Path(values.get("out", "runs/gpu")),
+            out=Path(values.get("out", "runs/gpu")).resolve(),
             parts=values.get("parts", plan.PARTS),
             data=values.get("data") or str(plan.files()),
             at_once=int(values.get("at_once", max(1, min(6, cores // 2)))),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
+from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.job import Tell
 from tests.arc import cuda_checks
 
-FILE = "tests/arc/test_cuda.py"
+FILE = Path(cuda_checks.__file__).with_name("test_cuda.py")
 
 
 def run(tell: Tell, device: str) -> None:
@@ -42,7 +43,7 @@ def by_pytest(tell: Tell) -> list[str]:
     import pytest
 
     reports = _Reports(tell)
-    code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "default", FILE], plugins=[reports])
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "default", str(FILE)], plugins=[reports])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest ended with {code!r}")
     return reports.failed

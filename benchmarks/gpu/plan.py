@@ -26,6 +26,8 @@ SIZES: Final = {"paper": (10, 100, 1000), "toy": (1,)}
 GENERATED: Final = {"paper": ("svhn_vgg", "arithmetic_gpt", "shakespeare_gru"), "toy": ("arithmetic_gpt",)}
 FOLDERS: Final = {"cifar": "cifar10", "gpt": "tiny_shakespeare"}
 WEIGHTS: Final = "arc_original/arc.h5"
+PLACES: Final = ("path", "weights", "out", "processes")
+"""Arguments of a job that do not decide its results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class Job:
     """One process.
 
     Attributes:
-        name: in the table; a name that is done is not run again.
+        name: in the table.
         part: a letter; m for what the machine is.
         kind: module in benchmarks/gpu whose ``run`` is called.
         arguments: of ``run``; JSON types.
@@ -78,6 +80,12 @@ class Job:
     seconds: float
     alone: bool = False
     missing: str | None = None
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What decides the results; where files lie does not, and whether they are real does."""
+        kept = {k: v for k, v in self.arguments.items() if k not in PLACES}
+        return {**kept, "kind": self.kind, "embedded": self.arguments.get("path", "") is None}
 
     @property
     def sort(self) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
-from benchmarks.gpu import results
 from benchmarks.gpu.plan import Job
 from benchmarks.gpu.results import OK, File
 
@@ -73,7 +72,7 @@ def run(
                 known = file.last()
                 reason = job.missing or _no_card(job, known) or _too_late(job, known, end)
                 if reason is not None:
-                    file.add({"part": job.part, "job": job.name, "status": reason, "seconds": 0.0})
+                    file.ended(job, reason)
                     continue
                 if shared is None and job.part in "cde":
                     shared = before_shared()
@@ -81,7 +80,10 @@ def run(
             time.sleep(0.05)
     finally:
         for one in running:
-            one.process.kill()
+            one.process.terminate()
+        time.sleep(GRACE / 2 if running else 0)
+        for one in running:
+            _kill_what_is_left(one.process.pid)
             one.process.wait()
 
 
@@ -153,8 +155,7 @@ def _ended(one: _Running, file: File) -> bool:
         file.log(f"--- {one.job.name}: {ended} after {seconds:.0f} s\n{said[-6000:]}\n")
     one.said.close()
     _kill_what_is_left(one.process.pid)
-    file.add({"part": one.job.part, "job": one.job.name, "status": status, "seconds": seconds})
-    file.write_table(results.table(file.rows()))
+    file.ended(one.job, status, seconds)
     return True
 
 

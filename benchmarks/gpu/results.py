@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import lines
+from benchmarks.gpu.plan import Job
 
 OK: Final = "ok"
 Row = dict[str, Any]
@@ -17,7 +18,7 @@ class File:
     """``results.jsonl`` in a folder, with the table and the log beside it.
 
     A row has ``part``, ``job`` and ``status`` (``ok``, or why not); one of a result ``what``, ``said`` (for
-    the table) and ``values`` too; the last one of a job its ``seconds``.
+    the table) and ``values`` too; the last one of a job its ``seconds`` and what ``decides`` it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,9 +38,17 @@ class File:
         """The last row of each job that has ended, by the job's name."""
         return {row["job"]: row for row in self.rows() if "seconds" in row}
 
-    def done(self) -> set[str]:
-        """The jobs that need not be run again; the machine may be another one."""
-        return {job for job, row in self.last().items() if row["status"] == OK and row["part"] != "m"}
+    def ended(self, job: Job, status: str, seconds: float = 0.0) -> None:
+        """A job is over; the table is written anew."""
+        row = {"part": job.part, "job": job.name, "status": status, "seconds": seconds}
+        self.add({**row, "decides": job.decisive})
+        self.write_table(table(self.rows()))
+
+    def is_done(self, job: Job) -> bool:
+        """Whether a job need not be run again; the machine may be another one."""
+        row = self.last().get(job.name)
+        same = row is not None and row["status"] == OK and row.get("decides") == _plain(job.decisive)
+        return same and job.part != "m"
 
     def write_table(self, table: str) -> None:
         """Replace the table in one move."""

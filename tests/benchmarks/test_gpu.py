@@ -5,13 +5,14 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.gpu import job as in_process
 from benchmarks.gpu import checks, mps, plan, pool, results
+from benchmarks.gpu import job as in_process
 from benchmarks.gpu.__main__ import main, parsed
 from benchmarks.gpu.plan import Job
 
@@ -143,12 +144,17 @@ def test_the_table_has_the_last_run_of_each_job(tmp_path: Path) -> None:
     tell("step", "7 | ms", value=math.nan, more=[1, math.inf])
     file.add({"part": "b", "job": "step", "status": "failed: x", "seconds": 1.0})
     file.add({"part": "m", "job": "machine", "status": "ok", "seconds": 1.0})
-    assert file.done() == set()
+    step = job("step", part="b", arguments={"device": "cpu", "path": "/a"})
+    assert not file.is_done(step)
     tell("step", "8 ms")
-    file.add({"part": "b", "job": "step", "status": "ok", "seconds": 2.4})
+    file.ended(step, "ok", 2.4)
     with file.path.open("a") as lines:
         lines.write('{"part": "c", "jo')  # a kill
-    assert file.done() == {"step"}
+    elsewhere, embedded, card = (
+        replace(step, arguments={"device": device, "path": path})
+        for device, path in (("cpu", "/b"), ("cpu", None), ("cuda", "/a"))
+    )
+    assert [file.is_done(one) for one in (step, elsewhere, embedded, card)] == [True, True, False, False]
     assert results.table(file.rows()).splitlines()[2:] == [
         "|  | machine | ok | 1 |",
         "| b | step | 8 ms | 2 |",
