@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file.add({**row, "status": results.OK, "seconds": 0.0})
             return environment
 
-        pool.run(jobs, file, at_once=options.at_once, end=end, before_shared=share)
+        shared = share if options.device == "cuda" else dict
+        pool.run(jobs, file, at_once=options.at_once, end=end, before_shared=shared)
     table = results.table(file.rows())
     file.write_table(table)
     print(table)

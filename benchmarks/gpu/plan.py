@@ -137,7 +137,7 @@ def _data(options: Options, kind: str) -> Job:
         part="m",
         kind="data",
         arguments={"kind": kind, "scale": options.scale, "path": _path(options, kind)},
-        seconds=120,
+        seconds=90,
         missing=_no_data(options, kind),
     )
 
