@@ -105,7 +105,7 @@ class TensorFeed:
         return batches
 
     def _rows(self, rows: Tensor) -> Batch:
-        rows = rows.to(self._device)
+        rows = rows.to(self._device, non_blocking=True)
         return {k: v.index_select(0, rows) for k, v in self._data.train.items()}
 
     def batches(self, split: Split, size: int) -> Iterator[Batch]:

@@ -116,6 +116,8 @@ def test_the_stage_writes_its_table_and_figure_and_resumes(tiny, tmp_path):
     )
     labels.to_parquet(samples / "part.parquet")
     out = tmp_path / "out"
+    assert report(config(tiny, out, samples=str(samples), shard="1/2")) == 0
+    assert not (out / "report.md").exists()  # half of the runs are another shard's
     assert report(config(tiny, out, samples=str(samples))) == 0
     table = pd.read_parquet(out / "report.parquet")
     assert list(table["optimizer"]) == ["adam", "sgd"] and len(table["finals"][0]) == 2
