@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ import torch
 from torch import nn
 
 from arc.controller import Controller
+from arc.integrations.scheduler import Scheduler
 from arc.network import weights
+from arc.policy import default as policies
+
+TOTAL = "total_epochs"
+"""The setting that says how many calls a training has."""
 
 
 def build(
@@ -19,12 +25,48 @@ def build(
     *,
     scheduler: Any = None,
     model: nn.Module | None = None,
+    calls: int | None = None,
 ) -> Controller:
-    """A controller with the user's settings; the framework's scheduler and model where the user gave none.
+    """A controller with the user's settings; what the framework knows where the user gave none.
 
-    The network is read from ``path`` (the shipped controller if None), unless the settings hold one.
+    Args:
+        optimizer: the framework's.
+        path: a controller directory, read unless the settings hold a network; None: the shipped one.
+        settings: those of :class:`arc.Controller`.
+        scheduler: the framework's.
+        model: the framework's.
+        calls: how often the framework will call the controller; None: not known.
     """
-    chosen = {"scheduler": scheduler, "model": model, **settings}
+    chosen = {"scheduler": scheduler, "model": model, TOTAL: calls, **settings}
+    if policies.get(chosen.get("policy", "default")) is policies.PAPER and TOTAL not in settings:
+        del chosen[TOTAL]  # the paper knows no end
+    asked = settings.get(TOTAL)
+    if asked is not None and calls is not None and asked < calls:
+        warnings.warn(
+            f"got {TOTAL}={asked}, but this training calls the controller {calls} times (after every "
+            f"evaluation, or every epoch): leave {TOTAL} out, the callback knows it",
+            stacklevel=4,
+        )
     if chosen.get("network") is None:
         chosen["network"] = weights.load(path)
     return Controller(optimizer, **chosen)
+
+
+def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) -> Controller | None:
+    """The controller of an :class:`arc.Scheduler` among the framework's schedulers; None without one.
+
+    The framework calls it; what is left to a callback is to record the training losses.
+
+    Raises:
+        ValueError: settings for the callback, where the scheduler has its own.
+    """
+    every = schedulers if isinstance(schedulers, list | tuple) else [schedulers]
+    found = next((one for one in every if isinstance(one, Scheduler)), None)
+    if found is None:
+        return None
+    if settings or path is not None:
+        raise ValueError(
+            f"got {', '.join(settings) or f'path={path}'} for the callback beside an arc.Scheduler, which "
+            "holds the controller: give them to arc.Scheduler, and the callback none"
+        )
+    return found.controller
