@@ -29,7 +29,7 @@ class Scheduler(ReduceLROnPlateau):
     - the framework's ``ARCCallback()``, without settings, beside the scheduler.
 
     Without any, the validation loss of a call stands for its training loss, too: both channels of the
-    network see the same curve.
+    network see the same curve. A single one that is not finite is left out, two in a row are a broken run.
 
     Args:
         optimizer: a torch optimizer, in Accelerate's wrapper or not.
@@ -113,7 +113,8 @@ class Scheduler(ReduceLROnPlateau):
         if train_loss is not None:
             self.record(train_loss)
         if not self._recorded and value is not None:
-            self.record(value)
+            once = math.isfinite(self._last) and not math.isfinite(value)  # a run that is broken stays it
+            self.record(self._last if once else value)
         self.controller.step(val_loss=value)
         self._recorded = self._stepped = False
         if value is not None:
