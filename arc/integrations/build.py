@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -14,8 +14,8 @@ from arc.integrations.scheduler import Scheduler
 from arc.network import weights
 from arc.policy import default as policies
 
-TOTAL = "total_epochs"
-"""The setting that says how many calls a training has."""
+TOTAL: Final = ("total_epochs", "total_calls")
+"""The setting that says how many calls a training has, and its other name."""
 
 
 def build(
@@ -37,14 +37,15 @@ def build(
         model: the framework's.
         calls: how often the framework will call the controller; None: not known.
     """
-    chosen = {"scheduler": scheduler, "model": model, TOTAL: calls, **settings}
-    if policies.get(chosen.get("policy", "default")) is policies.PAPER and TOTAL not in settings:
-        del chosen[TOTAL]  # the paper knows no end
-    asked = settings.get(TOTAL)
+    chosen = {"scheduler": scheduler, "model": model, **settings}
+    given = next((name for name in TOTAL if name in settings), None)
+    if given is None and policies.get(chosen.get("policy", "default")) is not policies.PAPER:
+        chosen[TOTAL[0]] = calls  # the paper's policy knows no end
+    asked = None if given is None else settings[given]
     if asked is not None and calls is not None and asked < calls:
         warnings.warn(
-            f"got {TOTAL}={asked}, but this training calls the controller {calls} times (after every "
-            f"evaluation, or every epoch): leave {TOTAL} out, the callback knows it",
+            f"got {given}={asked}, but this training calls the controller {calls} times (after every "
+            f"evaluation, or every epoch): leave {given} out, the callback knows it",
             stacklevel=4,
         )
     if chosen.get("network") is None:
