@@ -15,7 +15,17 @@ class RecoveryWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision of a controller.
+    """One decision of a controller; ``str()`` of it is one line.
+
+    Example:
+        >>> decision = Decision(
+        ...     action=Action.RAISE, probabilities=(0.8, 0.1, 0.1), lr_before=(3e-4,), lr_after=(9e-4,),
+        ...     epoch=15, reason="the loss falls steadily",
+        ... )
+        >>> print(decision)
+        call 15  lr 3.0e-04 -> 9.0e-04  raise x3  the loss falls steadily
+        >>> print(decision.line("step 1500"))
+        step 1500  lr 3.0e-04 -> 9.0e-04  raise x3  the loss falls steadily
 
     Attributes:
         action: what it did to the LR; in mode ``advise`` what it would have done.
@@ -43,6 +53,28 @@ class Decision:
     def multiplier(self) -> float:
         """The factor from ``lr_before`` to ``lr_after``: the action's, as rules and bounds changed it."""
         return next((b / a for a, b in zip(self.lr_before, self.lr_after, strict=True) if a > 0), 1.0)
+
+    @property
+    def deed(self) -> str:
+        """What it did, in a few words: ``raise x3``, ``keep``, ``rewind to the initial state x0.1``."""
+        times = "" if self.multiplier == 1 else f" x{self.multiplier:.2g}"
+        if self.restored is None:
+            return f"{self.action.label}{times}"
+        return f"rewind to {f'call {self.restored}' if self.restored else 'the initial state'}{times}"
+
+    def line(self, where: str | None = None) -> str:
+        """One line: where, the LR of the first group that is not frozen, the deed, the reason.
+
+        Args:
+            where: in place of ``call 15``, such as a framework's own epoch or step.
+        """
+        moved = [pair for pair in zip(self.lr_before, self.lr_after, strict=True) if pair[0] > 0]
+        before, after = moved[0] if moved else (0.0, 0.0)
+        lr = f"{before:.1e}" if before == after else f"{before:.1e} -> {after:.1e}"
+        return f"{where or f'call {self.epoch}'}  lr {lr}  {self.deed}  {self.reason}"
+
+    def __str__(self) -> str:
+        return self.line()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; :meth:`from_dict` reads them."""
