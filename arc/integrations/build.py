@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,16 +11,17 @@ import torch
 from torch import nn
 
 from arc.controller import Controller
+from arc.decision import Decision
 from arc.integrations.scheduler import Scheduler
-from arc.network import weights
 from arc.policy import default as policies
+from arc.view.say import say, wanted
 
-TOTAL: Final = ("total_epochs", "total_calls")
-"""The setting that says how many calls a training has, and its other name."""
+TOTAL: Final = ("total_calls", "total_epochs")
+"""The setting that says how many calls a training has, and its old name."""
 
 
 def build(
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
     path: str | Path | None,
     settings: dict[str, Any],
     *,
@@ -31,13 +33,15 @@ def build(
 
     Args:
         optimizer: the framework's.
-        path: a controller directory, read unless the settings hold a network; None: the shipped one.
+        path: a controller directory or a name on the hub, read unless the settings hold a network; None: the
+            shipped one.
         settings: those of :class:`arc.Controller`.
         scheduler: the framework's.
         model: the framework's.
         calls: how often the framework will call the controller; None: not known.
     """
-    chosen = {"scheduler": scheduler, "model": model, **settings}
+    wanted(settings.get("verbose"))  # refused now, used by announce
+    chosen = {"scheduler": scheduler, "model": model, **settings, "verbose": False}
     given = next((name for name in TOTAL if name in settings), None)
     if given is None and policies.get(chosen.get("policy", "default")) is not policies.PAPER:
         chosen[TOTAL[0]] = calls  # the paper's policy knows no end
@@ -48,9 +52,15 @@ def build(
             f"evaluation, or every epoch): leave {given} out, the callback knows it",
             stacklevel=4,
         )
-    if chosen.get("network") is None:
-        chosen["network"] = weights.load(path)
-    return Controller(optimizer, **chosen)
+    if path is None or chosen.get("network") is not None:
+        return Controller(optimizer, **chosen)
+    return Controller.from_pretrained(path, optimizer, **chosen)
+
+
+def announce(decision: Decision | None, settings: dict[str, Any], where: str) -> None:
+    """Say a decision in one line, counted as the framework counts; ``verbose=False`` in the settings: not."""
+    if decision is not None and wanted(settings.get("verbose", True)):
+        say(decision.line(where))
 
 
 def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) -> Controller | None:

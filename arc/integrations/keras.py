@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from arc.controller import Controller
-from arc.integrations.build import build
+from arc.integrations.build import announce, build
 from arc.integrations.plan import known
 
 try:
@@ -50,7 +50,7 @@ class _Optimizer:
 class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Drives the LR of ``model.fit``; one call of the controller per epoch.
 
-    How many epochs there are (``total_epochs``) the callback knows from ``fit``.
+    How many epochs there are (``total_calls``) the callback knows from ``fit``.
 
     Args:
         path: a controller directory; the shipped controller by default.
@@ -58,7 +58,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         state_file: where the controller's state is written after every epoch, and read by a training that
             begins where it ends (``initial_epoch``, or Keras's ``BackupAndRestore`` beside this callback).
         settings: those of :class:`arc.Controller`, but for ``rollback``, ``scheduler`` and ``lr0``, which
-            need a torch model.
+            need a torch model; ``verbose`` is True.
 
     Raises:
         ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``; after an epoch
@@ -139,7 +139,8 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         measured = any(name.startswith("val_") for name in metrics)
         if self._monitor not in metrics and (measured or not self._monitor.startswith("val_")):
             raise ValueError(f"got monitor={self._monitor!r}, but the epoch has {', '.join(sorted(metrics))}")
-        self.controller.step(val_loss=metrics.get(self._monitor))
+        decision = self.controller.step(val_loss=metrics.get(self._monitor))
+        announce(decision, self._settings, f"epoch {epoch + 1}")
         if self._file is not None:
             half = self._file.with_name(self._file.name + ".part")
             torch.save({"epoch": epoch + 1, "controller": self.controller.state_dict()}, half)

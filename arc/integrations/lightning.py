@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, build
+from arc.integrations.build import adopted, announce, build
 from arc.integrations.plan import of_lightning
 
 try:
@@ -30,7 +30,7 @@ class ARCCallback(Callback):
     ``training_step`` returned, as a mean over the batches whose gradients were accumulated; or the logged
     metric ``train_loss`` where it returns none (manual optimization).
 
-    How often the controller will be called (``total_epochs``) the callback knows from ``max_epochs``,
+    How often the controller will be called (``total_calls``) the callback knows from ``max_epochs``,
     ``max_steps``, ``val_check_interval`` and ``check_val_every_n_epoch``. After every call the LR goes to
     the trainer's loggers as ``lr-<Optimizer>``, as the LearningRateMonitor's does, and the factor of a
     decision as ``arc-factor``. Beside an :class:`arc.Scheduler` in ``configure_optimizers`` the callback
@@ -44,7 +44,8 @@ class ARCCallback(Callback):
             one was measured in it), ``validation`` at the end of every validation.
         optimizer: index of the optimizer that is driven, where there are several; a list of them moves
             together. A callback each, with its own index, drives them apart.
-        settings: those of :class:`arc.Controller`; scheduler, model and ``total_epochs`` are added.
+        settings: those of :class:`arc.Controller`; scheduler, model and ``total_calls`` are added, and
+            ``verbose`` is True.
 
     Raises:
         ValueError: at the start or at a validation, for what the trainer or the module does not have.
@@ -181,6 +182,9 @@ class ARCCallback(Callback):
             return
         self._recorded = False
         decision = self.controller.step(val_loss=val_loss)
+        epochs = self._on == "epoch"
+        where = f"epoch {trainer.current_epoch}" if epochs else f"step {trainer.global_step}"
+        announce(decision, self._settings, where)
         self._log(trainer, {} if decision is None else {"arc-factor": decision.multiplier})
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:

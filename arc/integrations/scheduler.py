@@ -33,7 +33,8 @@ class Scheduler(ReduceLROnPlateau):
 
     Args:
         optimizer: a torch optimizer, in Accelerate's wrapper or not.
-        settings: those of :class:`arc.Controller`; ``total_epochs`` is the number of evaluations.
+        settings: those of :class:`arc.Controller`; ``total_calls`` is the number of evaluations, and
+            ``verbose`` is True.
 
     Attributes:
         controller: has the decisions, ``plot()`` and the rest.
@@ -53,7 +54,7 @@ class Scheduler(ReduceLROnPlateau):
     def __init__(self, optimizer: torch.optim.Optimizer, **settings: Any) -> None:
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
         super().__init__(optimizer)
-        self.controller = Controller(optimizer, **settings)
+        self.controller = Controller(optimizer, **{"verbose": True, **settings})
         self._step_count = 0  # Accelerate counts here
         self._recorded = False
         self._stepped = False

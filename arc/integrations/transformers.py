@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, build
+from arc.integrations.build import adopted, announce, build
 from arc.integrations.monitor import Monitor
 from arc.integrations.plan import decays, of_transformers
 
@@ -37,7 +37,7 @@ class ARCCallback(TrainerCallback):
     a GradScaler skipped are left out.
 
     The controller is called after every evaluation, or after every epoch where ``eval_strategy`` is ``no``;
-    how often that is (``total_epochs``) the callback knows from ``max_steps``, ``eval_steps`` and
+    how often that is (``total_calls``) the callback knows from ``max_steps``, ``eval_steps`` and
     ``num_train_epochs``. Beside an :class:`arc.Scheduler` in ``Trainer(optimizers=...)`` the callback records
     the training losses and nothing else.
 
@@ -47,7 +47,8 @@ class ARCCallback(TrainerCallback):
             first one (said once); ``eval_<name>_loss`` names one of them, a list of names their mean.
         resume_from: the checkpoint folder that a resumed training starts from; by default
             ``<output_dir>/checkpoint-<step>``.
-        settings: those of :class:`arc.Controller`; scheduler, model and ``total_epochs`` are added.
+        settings: those of :class:`arc.Controller`; scheduler, model and ``total_calls`` are added, and
+            ``verbose`` is True.
 
     Raises:
         ValueError: at an evaluation without the loss to monitor; the metrics that there are are listed.
@@ -160,22 +161,24 @@ class ARCCallback(TrainerCallback):
         if self._hook is not None and state.global_step and self._calls:
             value = self._monitor.value(kwargs.get("metrics") or {})
             if value is not None:
-                self._step(value)
+                self._step(value, args, state)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Let the controller decide where nothing is evaluated."""
         if args.eval_strategy == "no":
-            self._step(None)
+            self._step(None, args, state)
 
-    def _step(self, val_loss: float | None) -> None:
+    def _step(self, val_loss: float | None, args: TrainingArguments, state: TrainerState) -> None:
         assert self.controller is not None
         if not self._calls:
             return
         if self._recorded:
             self._recorded = False
-            self.controller.step(val_loss=val_loss)
+            steps = args.eval_strategy == "steps"
+            where = f"step {state.global_step}" if steps else f"epoch {state.epoch or 0:.3g}"
+            announce(self.controller.step(val_loss=val_loss), self._settings, where)
         elif not self._sees_losses:
             self._tell_no_losses()
 

@@ -40,7 +40,7 @@ def test_the_lr_of_fit_is_driven(answering: Answering) -> None:
 
 def test_the_losses_are_those_of_the_batches(network: arc.Network) -> None:
     """An LR near 0 leaves the weights: every batch's loss can be computed afterwards."""
-    callback = ARCCallback(network=network, period=9, total_epochs=None)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     model = _fit([callback], lr=1e-9, epochs=1, batch_size=18)
     errors = (model.predict(INPUTS, verbose=0) - TARGETS) ** 2
     expected = [errors[i : i + 18].mean() for i in range(0, 72, 18)]
@@ -71,7 +71,7 @@ def test_a_second_fit_goes_on(network: arc.Network) -> None:
 def test_the_number_of_calls_is_known_at_the_start(network: arc.Network) -> None:
     callback = ARCCallback(network=network)
     _fit([callback], epochs=3)
-    assert callback.controller is not None and callback.controller.settings.total_epochs == 3
+    assert callback.controller is not None and callback.controller.settings.total_calls == 3
 
 
 @pytest.mark.parametrize("monitor, validated", [("val_lss", True), ("lss", False)])
@@ -84,12 +84,12 @@ def test_a_misspelt_monitor_is_told(network: arc.Network, monitor: str, validate
 def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) -> None:
     """As Keras resumes: model and optimizer from its backup, the epoch with them."""
     data = {"validation_data": (INPUTS, TARGETS), "epochs": 6}
-    whole = ARCCallback(network=network, period=2, total_epochs=6)
+    whole = ARCCallback(network=network, period=2, total_calls=6)
     model = _fit([whole], **data)
 
     def backup() -> list[Any]:
         kept = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False)
-        return [kept, ARCCallback(network=network, period=2, total_epochs=6, state_file=tmp_path / "arc.pt")]
+        return [kept, ARCCallback(network=network, period=2, total_calls=6, state_file=tmp_path / "arc.pt")]
 
     _fit(backup(), **{**data, "epochs": 3})
     again = backup()

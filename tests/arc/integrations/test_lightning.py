@@ -47,7 +47,7 @@ def test_automatic_and_manual_optimization(answering: Answering, manual: bool) -
 
 
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network) -> None:
-    callback = ARCCallback(network=network, period=9, total_epochs=None)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     _fit(callback, Regression(), accumulate_grad_batches=2)
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 2
@@ -72,7 +72,7 @@ def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) 
     whole = ARCCallback(network=network, period=3)
     lr = _lr(_fit(whole, Regression(), max_epochs=7))
 
-    half = ARCCallback(network=network, period=3, total_epochs=7)
+    half = ARCCallback(network=network, period=3, total_calls=7)
     trainer = _fit(half, Regression(), max_epochs=4)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     rest = ARCCallback(network=network, period=3)
@@ -134,7 +134,7 @@ def test_the_number_of_calls_is_known_at_the_start(
     callback = ARCCallback(network=network, on=on)
     _fit(callback, Regression(), **settings)
     assert callback.controller is not None
-    assert callback.controller.settings.total_epochs == calls == len(_log(callback))
+    assert callback.controller.settings.total_calls == calls == len(_log(callback))
 
 
 class Enough(pl.Callback):
@@ -148,7 +148,7 @@ def test_a_training_without_an_end_has_no_total(network: arc.Network) -> None:
     callback = ARCCallback(network=network)
     _fit(callback, Regression(), max_epochs=-1, callbacks=[callback, Enough()])
     assert callback.controller is not None
-    assert callback.controller.settings.total_epochs is None
+    assert callback.controller.settings.total_calls is None
 
 
 class Rows(Logger):
@@ -195,3 +195,48 @@ def test_a_checkpoint_without_the_controllers_state_is_told(network: arc.Network
     again = pl.Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [ARCCallback(network=network)]})
     with pytest.warns(UserWarning, match="no state of ARC: the controller starts afresh"):
         again.fit(Regression(), loader(), loader(), ckpt_path=tmp_path / "plain.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({}, ["epoch 1  ", "epoch 3  "]),
+        ({"on": "validation"}, ["step 8  ", "step 16  "]),
+        ({"verbose": False}, []),
+    ],
+)
+def test_a_decision_is_said_in_lightnings_count(
+    answering: Answering, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], said: list[str]
+) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2, **settings)
+    _fit(callback, Regression())
+    lines = [line for line in capsys.readouterr().err.splitlines() if " lr " in line]
+    assert len(lines) == len(said) and all(map(str.startswith, lines, said))
+
+
+class Two(Regression):
+    """Manual optimization of two optimizers that move together."""
+
+    def __init__(self) -> None:
+        super().__init__(manual=True)
+
+    def training_step(self, batch: tuple[torch.Tensor], _: int) -> None:
+        loss = self._loss(batch)
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():  # type: ignore[union-attr]
+            optimizer.step()
+            optimizer.zero_grad()
+        self.log("train_loss", loss)
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.SGD([self.net.weight], lr=0.01), torch.optim.Adam([self.net.bias], lr=0.001)]
+
+
+def test_several_optimizers_move_together(answering: Answering) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2, optimizer=[0, 1])
+    trainer = _fit(callback, Two())
+    lrs = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+    assert lrs == [pytest.approx(0.01 * 1.618**2), pytest.approx(0.001 * 1.618**2)]
+    assert len(_log(callback)) == 4
+    with pytest.raises(ValueError, match="got 2 optimizers, say which one"):
+        _fit(ARCCallback(network=answering(arc.Action.RAISE)), Two())

@@ -119,14 +119,14 @@ def test_it_is_called_per_evaluation_or_else_per_epoch(
 
 
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network, tmp_path: Path) -> None:
-    callback = ARCCallback(network=network, period=9, total_epochs=None)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     _train(tmp_path, callback, gradient_accumulation_steps=2)
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 2
 
 
 def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_path: Path) -> None:
-    callback = ARCCallback(network=network, period=9, total_epochs=None)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 4
@@ -143,7 +143,7 @@ def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) 
     whole = ARCCallback(network=network, period=3)
     lr = _lr(_train(tmp_path / "whole", whole, num_train_epochs=7))
     folder = tmp_path / "half"
-    first = ARCCallback(network=network, period=3, total_epochs=7)
+    first = ARCCallback(network=network, period=3, total_calls=7)
     _train(folder, first, save_strategy="epoch", num_train_epochs=4)
     assert (folder / "checkpoint-16" / STATE_FILE).is_file()
     rest = ARCCallback(network=network, period=3)
@@ -203,11 +203,21 @@ def test_the_number_of_calls_is_known_at_the_start(
     callback = ARCCallback(network=network)
     _train(tmp_path, callback, **settings)
     assert callback.controller is not None
-    assert callback.controller.settings.total_epochs == calls == len(_log(callback))
+    assert callback.controller.settings.total_calls == calls == len(_log(callback))
 
 
 def test_a_total_in_epochs_is_told_where_evaluations_count(network: arc.Network, tmp_path: Path) -> None:
     """Else the LR is at its lowest after four evaluations of sixteen."""
-    callback = ARCCallback(network=network, total_epochs=4)
-    with pytest.warns(UserWarning, match="total_epochs=4, but this training calls the controller 16 times"):
+    callback = ARCCallback(network=network, total_calls=4)
+    with pytest.warns(UserWarning, match="total_calls=4, but this training calls the controller 16 times"):
         _train(tmp_path, callback, eval_strategy="steps", eval_steps=1)
+
+
+def test_a_decision_is_said_in_the_trainers_count(
+    answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for settings in {}, {"eval_strategy": "steps", "eval_steps": 4}, {"eval_strategy": "no"}:
+        callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
+        _train(tmp_path, callback, **settings)
+    lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines() if " lr " in line]
+    assert lines == ["epoch 2", "epoch 4", "step 8", "step 16", "epoch 2", "epoch 4"]
