@@ -16,6 +16,7 @@ from arc.decision import Decision
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
 from arc.network import hub, weights
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
@@ -95,7 +96,7 @@ class Controller:
         self,
         optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
         *,
-        network: Network | None = None,
+        network: Network | Estimator | None = None,
         policy: Policy | PolicyName = "default",
         period: int = 3,
         total_calls: int | None = None,
@@ -142,8 +143,9 @@ class Controller:
             control=self.settings.mode == "control",
         )
         follows = all(isinstance(one, torch.optim.Optimizer) for one in self._steering.all)
-        network = weights.load() if network is None else network
-        if not isinstance(network, Network):
+        if network is None:
+            network = weights.load(weights.paper() if self.settings.policy is policies.PAPER else None)
+        if not isinstance(network, Network | Estimator):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )

@@ -23,6 +23,7 @@ from arc.methods.autolrs import AutoLRS
 from arc.methods.method import Method
 from arc.methods.schedule import Constant, Schedule
 from arc.methods.step_sampling import search
+from benchmarks.methods_report import report
 from tasks import registry
 from tasks.base import Source
 from tasks.loop import TaskRun
@@ -130,8 +131,6 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="print the tables instead")
     options = parser.parse_args()
     if options.report:
-        from benchmarks.methods_report import report
-
         print(report(load(options.out)))
         return
     torch.set_num_threads(1)

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.methods_claims import EXPLORE, GRID, GRID_TASKS, LR0S
-
 Rows = list[dict[str, Any]]
 
 
@@ -26,7 +24,7 @@ def report(rows: Rows) -> str:
         "## AutoLR's explore phase",
         _autolr(rows),
         "## Step sampling against a full grid",
-        *(_sampling(rows, task) for task in GRID_TASKS),
+        *(_sampling(rows, task) for task in _values(rows, "task", claim="sampling")),
         "## AutoLRS: what its search costs",
         _autolrs(rows),
     ]
@@ -35,6 +33,11 @@ def report(rows: Rows) -> str:
 
 def _pick(rows: Rows, **wanted: Any) -> Rows:
     return [row for row in rows if all(row.get(k) == v for k, v in wanted.items())]
+
+
+def _values(rows: Rows, key: str, **wanted: Any) -> list[Any]:
+    """What was tried, in the order of the trainings."""
+    return list(dict.fromkeys(row[key] for row in _pick(rows, **wanted) if row.get(key) is not None))
 
 
 def _cell(rows: Rows, value: Callable[[dict[str, Any]], float], digits: int = 1) -> str:
@@ -62,9 +65,10 @@ def _autodrop(rows: Rows) -> str:
         "autodrop 1 deg": "AutoDrop, delay scaled, threshold 1 deg",
     }
     rows = _pick(rows, claim="autodrop")
+    lr0s = _values(rows, "lr0")
     body = []
     for method, title in names.items():
-        cells = [_pick(rows, method=method, lr0=lr0) for lr0 in LR0S]
+        cells = [_pick(rows, method=method, lr0=lr0) for lr0 in lr0s]
         drops = [row["drops"] for cell in cells for row in cell if "drops" in row]
         body.append(
             [
@@ -74,13 +78,13 @@ def _autodrop(rows: Rows) -> str:
             ]
         )
     caption = "svhn_vgg, momentum, 40 epochs; test accuracy in % by initial LR.\n\n"
-    return caption + _table(["", *map(str, LR0S), "drops per run"], body)
+    return caption + _table(["", *map(str, lr0s), "drops per run"], body)
 
 
 def _autolr(rows: Rows) -> str:
     rows = _pick(rows, claim="autolr")
     body = []
-    for explore in (*EXPLORE, None):
+    for explore in (*_values(rows, "explore"), None):
         cell = _pick(rows, explore=explore)
         name = "constant LR" if explore is None else f"{100 * explore:g} %"
         body.append(
@@ -110,7 +114,7 @@ def _sampling(rows: Rows, task: str) -> str:
         body.append(
             [selection, found, _cell(cell, lambda row: row["loss"], 3), _cell(cell, lambda r: r["metric"], 3)]
         )
-    for lr0 in GRID:
+    for lr0 in _values(grid, "lr0"):
         cell = [row for row in grid if row["lr0"] == lr0]
         body.append(
             [

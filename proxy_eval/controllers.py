@@ -16,6 +16,7 @@ from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.run import Run
 from arc.network import weights as files
+from arc.network.keras import import_keras
 from arc.network.network import Network
 from arc.policy import default as policies
 from tasks.errors import InputError
@@ -88,7 +89,7 @@ def digest(place: str | None) -> str:
 @functools.lru_cache(maxsize=16)
 def network(place: str | None, digest: str) -> Network:
     """The network of a controller directory or of a Keras file, once per content; it keeps no state."""
-    return files.import_keras(place) if place and place.endswith(".h5") else files.load(place)
+    return import_keras(place) if place and place.endswith(".h5") else files.load(place)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from arc import torch_private
 from arc.methods.method import Method
 from tasks.base import Task
 from tasks.loop import Evaluation, TaskRun
@@ -66,7 +67,7 @@ class WatchedRun(TaskRun):
         if split != "val":
             return super().evaluate(split, metric=metric)
         tensors = [*self.model.parameters(), *self.model.buffers()]
-        state = (self.step_count, *(t._version for t in tensors))  # counts changes
+        state = (self.step_count, *map(torch_private.changes, tensors))
         if self._measured is None or self._measured[0] != state or (metric and self._measured[1][1] is None):
             at_end = self.step_count % self.steps_per_epoch == 0
             self._measured = state, super().evaluate(split, metric=metric or at_end)

@@ -12,6 +12,7 @@ from tasks.base import TaskError
 from tasks.lean_adam import LeanAdam, LeanAdamW
 
 Factory = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
+Range = tuple[float, float]
 
 # Fused and foreach kernels compute the same update in fewer calls.
 OPTIMIZERS: dict[str, Factory] = {
@@ -39,3 +40,19 @@ def get(name: str) -> Factory:
     near = difflib.get_close_matches(name, OPTIMIZERS, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*OPTIMIZERS, OWN])}"
     raise TaskError(f"no optimizer {name!r}; {hint}")
+
+
+def lr_ranges(
+    adaptive: Range, *, sgd: Range | None = None, momentum: Range | None = None
+) -> dict[str, Range]:
+    """A task's ``lr_range``: the lowest and the highest initial LR of every optimizer.
+
+    Args:
+        adaptive: of Adam, AdamW and RMSprop.
+        sgd: of plain SGD; as the adaptive ones where it is None.
+        momentum: of SGD with momentum; likewise.
+    """
+    return dict.fromkeys(("adam", "adamw", "rmsprop"), adaptive) | {
+        "sgd": sgd or adaptive,
+        "momentum": momentum or adaptive,
+    }

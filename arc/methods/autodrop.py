@@ -12,10 +12,10 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from arc.methods.method import Method, State, require
 from arc.methods.run import Run, get_lr, set_lr
+from arc.torch_private import BatchNorm
 
 EPSILON: Final = 1e-12
 """Keeps the angle's division from 0 (definition 1: "a small positive number")."""
@@ -183,7 +183,7 @@ def angle(first: Tensor, second: Tensor) -> float:
 
 def refresh_batch_norm(run: Run) -> None:
     """Recompute the running statistics of BatchNorm layers as plain means over training batches."""
-    layers = [m for m in run.model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = [m for m in run.model.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]

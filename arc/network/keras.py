@@ -1,4 +1,4 @@
-"""Layout of the published Keras HDF5 weights."""
+"""The published weights, a Keras HDF5 file, as a network of ours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arc.network.weights import Arrays, WeightsError, check, network_of
+
 if TYPE_CHECKING:
-    from arc.network.weights import Arrays
+    from arc.network.network import Network
 
 
-def read(path: Path) -> Arrays:
-    """PyTorch names to arrays; WeightsError for a missing, damaged or foreign file."""
-    from arc.network.weights import WeightsError
+def import_keras(path: str | Path) -> Network:
+    """The network from the published weights, a Keras HDF5 file (needs ``pip install arc-lr[import]``).
 
+    Source: the public code of ARC (2021). Its LSTM has one bias per layer; PyTorch's second one is 0.
+
+    Raises:
+        WeightsError: no such file, no HDF5, or layers of another network.
+    """
+    arrays = _read(Path(path))
+    check(arrays, str(path))
+    return network_of(arrays)
+
+
+def _read(path: Path) -> Arrays:
     try:
         import h5py
     except ImportError as error:

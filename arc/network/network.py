@@ -42,8 +42,7 @@ class Network(nn.Module):
 
     def digest(self) -> str:
         """Sixteen hexadecimal digits that tell these weights from others."""
-        arrays = (value.detach().cpu().float().numpy() for value in self.state_dict().values())
-        return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
+        return digest(self)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits of shape (batch, 3) for windows of shape (batch, 300, 3)."""
@@ -67,3 +66,9 @@ class Network(nn.Module):
         )
         units = linear(last[-1], hidden.weight, hidden.bias).relu()
         return linear(units, output.weight, output.bias)
+
+
+def digest(network: nn.Module) -> str:
+    """Sixteen hexadecimal digits of a network's weights."""
+    arrays = (value.detach().cpu().float().numpy() for value in network.state_dict().values())
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]

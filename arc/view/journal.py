@@ -78,7 +78,7 @@ class Journal:
             line = call._asdict() | {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
             every = thin * report.stride
             line |= {"every": every} if every > 1 else {}
-            line |= {"movement": {k: float(f"{v:.7g}") for k, v in report.movement.items()}}
+            line |= {"movement": {k: _short(v) for k, v in report.movement.items()}}
             try:
                 if not self._begun:
                     _begin(self._file, self._settings, self._network, call.epoch)
@@ -104,7 +104,20 @@ class Seen(NamedTuple):
 
     losses: list[float]
     every: int
-    movement: dict[str, float]
+    movement: dict[str, Any]
+
+
+def _short(value: Any) -> Any:
+    """A number, or a row of them, as JSON has it: seven digits, None for NaN."""
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    return None if math.isnan(value) else float(f"{value:.7g}")
+
+
+def _long(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_long(v) for v in value]
+    return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +163,7 @@ def read(directory: str | Path) -> RunLog:
                 continue
             call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"])
             decision = Decision.from_dict(row["decision"]) if "decision" in row else None
-            movement = {str(k): float(v) for k, v in row.get("movement", {}).items()}
+            movement = {str(k): _long(v) for k, v in row.get("movement", {}).items()}
             losses = [float(v) for v in row.get("train_losses", ())]
             looked = Seen(losses, int(row.get("every", 1)), movement)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

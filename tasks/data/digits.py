@@ -14,18 +14,16 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.cache import cached
+from tasks.data.images import composed, uniforms
 from tasks.seeding import derive
 
 _VERSION = 1
 _COUNTS = {"train": 1100, "val": 347, "test": 350}
 
 
-def house_numbers(*, train: int, val: int, test: int, size: int) -> Splits:
+def house_numbers(examples: tuple[int, int, int], size: int) -> Splits:
     """Images of ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,)."""
-    counts = {"train": train, "val": val, "test": test}
-    name = f"house-numbers-{train}-{val}-{test}-{size}px"
-    return cached(name, _VERSION, lambda: Splits(*(_compose(n, size, split) for split, n in counts.items())))
+    return composed("house-numbers", _VERSION, examples, size, _compose)
 
 
 @cache
@@ -43,10 +41,7 @@ def _glyphs(split: str) -> tuple[Tensor, Tensor]:
 def _compose(count: int, size: int, split: str) -> Batch:
     generator = torch.Generator().manual_seed(derive("house numbers", split))
     opacity, labels = _glyphs(split)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=generator)
-
+    uniform = uniforms(count, generator)
     background = photos.crops(count, size, split, generator).float() / 255
     background = 0.5 * background + uniform(0, 0.5, 1, 1, 1)
     # Light on dark or dark on light, tinted: lighter than its background where there is room for it.

@@ -7,7 +7,6 @@ image, so that no colour gives a class away. The splits share neither photo regi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,27 +14,21 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.cache import cached
+from tasks.data.images import Uniform, composed, uniforms
 from tasks.seeding import derive
 
 _VERSION = 2
-Uniform = Callable[..., Tensor]
 CLASSES = ("stripes", "spots", "checks", "rings", "wedges", "lattice", "spiral", "waves", "cloud", "grain")
 
 
-def dishes(*, train: int, val: int, test: int, size: int) -> Splits:
+def dishes(examples: tuple[int, int, int], size: int) -> Splits:
     """Images of ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,)."""
-    counts = {"train": train, "val": val, "test": test}
-    name = f"dishes-{train}-{val}-{test}-{size}px"
-    return cached(name, _VERSION, lambda: Splits(*(_compose(n, size, s) for s, n in counts.items())))
+    return composed("dishes", _VERSION, examples, size, _compose)
 
 
 def _compose(count: int, size: int, split: str) -> Batch:
     generator = torch.Generator().manual_seed(derive("dishes", split))
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=generator)
-
+    uniform = uniforms(count, generator)
     labels = torch.arange(count) % len(CLASSES)
     axis = (torch.arange(size) + 0.5) / size * 2 - 1
     x = axis.view(1, 1, size) - uniform(-0.2, 0.2, 1, 1)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+from tasks.base import Batch, Splits
+from tasks.data.cache import cached
+
+Uniform = Callable[..., Tensor]
+r"""``uniform(low, high, *shape)``: numbers from low to high, float32 (images, \*shape)."""
 
 
 def standardised(
@@ -20,3 +28,35 @@ def standardised(
     shift = images.new_tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)
     scale = images.new_tensor(deviation, dtype=torch.float32).view(1, 3, 1, 1)
     return ((images.contiguous(memory_format=torch.channels_last) / 255) - shift) / scale
+
+
+def composed(
+    name: str,
+    version: int,
+    examples: tuple[int, int, int],
+    size: int,
+    compose: Callable[[int, int, str], Batch],
+) -> Splits:
+    """Made-up images, once per machine.
+
+    Args:
+        name: of the data set.
+        version: raise it with every change of ``compose``.
+        examples: training, validation and test images.
+        size: their height and width in pixels.
+        compose: takes the number of images, ``size`` and the split's name; gives the images and their labels.
+    """
+
+    def build() -> Splits:
+        return Splits(*(compose(n, size, split) for n, split in zip(examples, Splits._fields, strict=True)))
+
+    return cached(f"{name}-{'-'.join(map(str, examples))}-{size}px", version, build)
+
+
+def uniforms(count: int, generator: torch.Generator) -> Uniform:
+    """What draws ``count`` images' numbers."""
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(count, *shape, generator=generator)
+
+    return uniform

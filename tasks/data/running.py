@@ -46,6 +46,11 @@ def load(source: Source, where: str) -> tuple[str, str, str]:
     return train, val, test
 
 
+def words(source: Source, where: str) -> list[list[str]]:
+    """The words of each text of :func:`load`; the end of a line is one too, ``<eos>``."""
+    return [text.replace("\n", " <eos> ").split() for text in load(source, where)]
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

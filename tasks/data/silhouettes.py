@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.cache import cached
+from tasks.data.images import composed, uniforms
 from tasks.seeding import derive
 
 _VERSION = 2
@@ -31,19 +31,14 @@ CLASSES = (
 )
 
 
-def silhouettes(*, train: int, val: int, test: int, size: int) -> Splits:
+def silhouettes(examples: tuple[int, int, int], size: int) -> Splits:
     """Images of ``size`` x ``size`` pixels: ``image`` uint8 (n, 3, size, size), ``label`` int64 (n,)."""
-    counts = {"train": train, "val": val, "test": test}
-    name = f"silhouettes-{train}-{val}-{test}-{size}px"
-    return cached(name, _VERSION, lambda: Splits(*(_compose(n, size, s) for s, n in counts.items())))
+    return composed("silhouettes", _VERSION, examples, size, _compose)
 
 
 def _compose(count: int, size: int, split: str) -> Batch:
     generator = torch.Generator().manual_seed(derive("silhouettes", split))
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=generator)
-
+    uniform = uniforms(count, generator)
     labels = torch.arange(count) % len(CLASSES)
     axis = (torch.arange(size) + 0.5) / size * 2 - 1
     x = axis.view(1, 1, size) - uniform(-0.2, 0.2, 1, 1)

@@ -12,6 +12,7 @@ from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import tables
 from tasks.metrics.accuracy import accuracy
 from tasks.nets.mlp import mlp
+from tasks.optimizers import lr_ranges
 from tasks.recipe import Recipe
 
 
@@ -73,8 +74,7 @@ class ClustersMLP(Task):
             "layers": 2,
             "dropout": 0.3,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "medium": {
             "examples": (40000, 5000, 5000),
@@ -85,8 +85,7 @@ class ClustersMLP(Task):
             "layers": 4,
             "dropout": 0.1,
             "batch_size": 256,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
             "recipe": Recipe(epoch_steps=200, weight_decay=1e-2),
         },
         "paper": {
@@ -98,6 +97,6 @@ class ClustersMLP(Task):
             "layers": 4,
             "dropout": 0.1,
             "batch_size": 1024,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data.label_noise import noisy
 from tasks.data.tumours import tumours
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.mlp import mlp
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevOverfitTable(Task):
+class DevOverfitTable(Classification):
     """Tell two kinds of tumour apart; at the LR that trains fastest the validation loss soon rises.
 
     Attributes:
@@ -41,15 +41,9 @@ class DevOverfitTable(Task):
         """The MLP."""
         return mlp([30, *self.hidden, 2])
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["x"])
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -57,14 +51,13 @@ class DevOverfitTable(Task):
             "noise": 0.4,
             "hidden": (64, 64),
             "batch_size": 8,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (240, 160, 169),
             "noise": 0.4,
             "hidden": (1024, 1024, 1024),
             "batch_size": 16,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import tables
 from tasks.nets.mlp import mlp
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,7 @@ class FriedmanMLP(Task):
             "hidden": 48,
             "layers": 3,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-4, 1e1), "momentum": (1e-5, 1e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0)),
         },
         "paper": {
             "examples": (13209, 3303, 4128),
@@ -73,6 +73,6 @@ class FriedmanMLP(Task):
             "hidden": 512,
             "layers": 4,
             "batch_size": 256,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

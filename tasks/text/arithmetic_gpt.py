@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Source, Splits
 from tasks.data.arithmetic import CHARACTERS, arithmetic
-from tasks.data.text import crop
 from tasks.nets.gpt import GPT
-from tasks.nets.recurrent import next_token_losses
+from tasks.optimizers import lr_ranges
+from tasks.text._next_token import NextToken
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArithmeticGPT(Task):
+class ArithmeticGPT(NextToken):
     """Predict the next character of statements such as ``7+15=22``.
 
     Attributes:
         rows: training rows; validation and test have half as many each.
-        length: characters that an example predicts.
         span: characters of a training row, of which an epoch sees ``length + 1`` at a random place.
         largest: operands are below it.
         width: of the transformer.
@@ -32,10 +30,8 @@ class ArithmeticGPT(Task):
     role = "zoo"
     together = True
     metric_name = "nats_per_character"
-    higher_is_better = False
 
     rows: int
-    length: int
     span: int
     largest: int
     width: int
@@ -65,20 +61,6 @@ class ArithmeticGPT(Task):
             causal=True,
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy of the next character; the predictions are each example's mean, in nats."""
-        losses = next_token_losses(model, batch["text"].long())
-        return losses.mean(), losses
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Mean nats per character."""
-        assert isinstance(predictions, Tensor)
-        return predictions.double().mean().item()
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A window of each row at a random place."""
-        return crop(batch, self.length + 1, generator)
-
     scales: ClassVar = {
         "mini": {
             "rows": 512,
@@ -89,8 +71,7 @@ class ArithmeticGPT(Task):
             "layers": 2,
             "heads": 2,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "rows": 65536,
@@ -101,6 +82,6 @@ class ArithmeticGPT(Task):
             "layers": 6,
             "heads": 6,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

@@ -7,24 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
 from tasks.data import identifiers, tagged
 from tasks.data.cache import cached
-from tasks.data.text import crop, disjoint, encode, padded, vocabulary
-from tasks.nets.recurrent import next_token_losses
+from tasks.data.text import disjoint, encode, padded, vocabulary
 from tasks.nets.transformer import Transformer
+from tasks.optimizers import lr_ranges
+from tasks.text._next_token import NextToken
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevAttentionCode(Task):
+class DevAttentionCode(NextToken):
     """Predict the next token of the standard library's source, or the next word of tagged sentences.
 
     Attributes:
         vocabulary: ids of tokens, the two reserved ones included.
-        length: tokens that an example predicts.
         span: tokens of one embedded training row, of which an epoch sees ``length + 1`` at a random place.
         rows: embedded training rows; validation and test have half as many each.
         width: of the transformer.
@@ -34,10 +33,8 @@ class DevAttentionCode(Task):
 
     role = "development"
     metric_name = "nats_per_token"
-    higher_is_better = False
 
     vocabulary: int
-    length: int
     span: int
     rows: int
     width: int
@@ -73,20 +70,6 @@ class DevAttentionCode(Task):
             causal=True,
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy of the next token; the predictions are each example's mean, in nats."""
-        losses = next_token_losses(model, batch["text"].long())
-        return losses.mean(), losses
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Mean cross-entropy of a token."""
-        assert isinstance(predictions, Tensor)
-        return predictions.double().mean().item()
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A window of each row at a random place."""
-        return crop(batch, self.length + 1, generator)
-
     scales: ClassVar = {
         "mini": {
             "vocabulary": 150,
@@ -97,8 +80,7 @@ class DevAttentionCode(Task):
             "layers": 1,
             "heads": 2,
             "batch_size": 20,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 1e2), momentum=(1e-4, 1e1)),
         },
         "paper": {
             "vocabulary": 8192,
@@ -109,6 +91,6 @@ class DevAttentionCode(Task):
             "layers": 6,
             "heads": 6,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-2)),
+            "lr_range": lr_ranges((1e-5, 1e-2)),
         },
     }

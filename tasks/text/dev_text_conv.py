@@ -7,28 +7,26 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
 from tasks.data import docstrings, reviews
 from tasks.data.cache import cached
 from tasks.data.reviews import LabelledTexts
-from tasks.data.text import crop, disjoint, encode, padded, vocabulary
-from tasks.metrics.accuracy import accuracy
+from tasks.data.text import disjoint, encode, padded, vocabulary
 from tasks.nets.text_conv import TextConv
+from tasks.optimizers import lr_ranges
+from tasks.text._classification import TextClassification
 
 PACKAGES = ("matplotlib", "networkx")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevTextConv(Task):
+class DevTextConv(TextClassification):
     """Tell whose docstring a few words are from, or good from bad reviews.
 
     Attributes:
         vocabulary: ids of words, the two reserved ones included.
-        length: words of one example.
-        span: words of one training row, of which an epoch sees ``length`` at a random place.
         rows: most rows of the training data (None: all of it).
         embedding: width of the word embedding.
         kernels: words that each kind of convolution sees.
@@ -39,8 +37,6 @@ class DevTextConv(Task):
     role = "development"
 
     vocabulary: int
-    length: int
-    span: int
     rows: int | None
     embedding: int
     kernels: tuple[int, ...]
@@ -77,20 +73,6 @@ class DevTextConv(Task):
             dropout=0.5,
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
-        scores: Tensor = model(batch["text"].long())
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A window of each row at a random place."""
-        return crop(batch, self.length, generator)
-
     scales: ClassVar = {
         "mini": {
             "vocabulary": 400,
@@ -102,8 +84,7 @@ class DevTextConv(Task):
             "filters": 24,
             "classes": 2,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-4, 1e1))
-            | {"sgd": (1e-2, 1e2), "momentum": (1e-3, 1e1)},
+            "lr_range": lr_ranges((1e-4, 1e1), sgd=(1e-2, 1e2), momentum=(1e-3, 1e1)),
         },
         "paper": {
             "vocabulary": 20000,
@@ -115,6 +96,6 @@ class DevTextConv(Task):
             "filters": 100,
             "classes": 2,
             "batch_size": 50,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

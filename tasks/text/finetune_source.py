@@ -6,22 +6,20 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Source, Splits
 from tasks.data import source_text
-from tasks.data.text import crop
-from tasks.loop import TaskRun
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.gpt import GPT
-from tasks.nets.pretrained import load_pretrained
+from tasks.nets.pretrained import load_pretrained, trained
+from tasks.optimizers import lr_ranges
+from tasks.text._classification import TextClassification
 
 PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSource(Task):
+class FinetuneSource(TextClassification):
     """Tell whose source some words are, beginning with a transformer that tells other packages.
 
     That net is trained when it is first needed.
@@ -31,8 +29,6 @@ class FinetuneSource(Task):
         pretraining: epochs on ``PRETRAINED_ON``; 0 begins at random.
         words: ids of words (see :func:`tasks.data.source_text.labelled`).
         rows: training rows; validation and test have a quarter as many each.
-        length: words of an example.
-        span: words of a training row, of which an epoch sees ``length`` at a random place.
         width, layers, heads: of the transformer.
     """
 
@@ -43,8 +39,6 @@ class FinetuneSource(Task):
     pretraining: int
     words: int
     rows: int
-    length: int
-    span: int
     width: int
     layers: int
     heads: int
@@ -70,24 +64,9 @@ class FinetuneSource(Task):
 
     def _pretrained(self) -> nn.Module:
         first = replace(self, packages=PRETRAINED_ON, rows=2 * self.rows, pretraining=0)
-        run = TaskRun(first, first.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
-        run.train(self.pretraining * run.steps_per_epoch)
-        run.model.head = nn.Sequential()
-        return run.model
-
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
-        scores: Tensor = model(batch["text"].long())
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A window of each row at a random place."""
-        return crop(batch, self.length, generator)
+        net = trained(first, self.pretraining)
+        net.head = nn.Sequential()
+        return net
 
     scales: ClassVar = {
         "mini": {
@@ -101,8 +80,7 @@ class FinetuneSource(Task):
             "layers": 2,
             "heads": 2,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "packages": ("email", "http", "multiprocessing", "xml"),
@@ -115,6 +93,6 @@ class FinetuneSource(Task):
             "layers": 6,
             "heads": 4,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

@@ -10,17 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Predictions, Source, Splits
 from tasks.data import docstrings, reviews
 from tasks.data.cache import cached
 from tasks.data.reviews import LabelledTexts
-from tasks.data.text import crop, disjoint, encode, padded, vocabulary
+from tasks.data.text import disjoint, encode, padded, vocabulary
 from tasks.nets.recurrent import Classifier
+from tasks.optimizers import lr_ranges
 from tasks.recipe import Recipe
+from tasks.text._classification import TextClassification
 
 
 @dataclass(frozen=True, kw_only=True)
-class IMDBLSTM(Task):
+class IMDBLSTM(TextClassification):
     """Tell two kinds of text apart: good from bad reviews, or two packages' docstrings.
 
     The paper-scale network is Keras's ``imdb_lstm`` example: the last 80 words of a review out of a
@@ -28,8 +30,6 @@ class IMDBLSTM(Task):
 
     Attributes:
         vocabulary: ids of words, the two reserved ones included.
-        length: words of one example.
-        span: words of one training row, of which an epoch sees ``length`` at a random place.
         rows: most rows of the training data (None: all of it).
         embedding: width of the word embedding.
         hidden: width of the LSTM.
@@ -40,8 +40,6 @@ class IMDBLSTM(Task):
     together = True
 
     vocabulary: int
-    length: int
-    span: int
     rows: int | None
     embedding: int
     hidden: int
@@ -77,17 +75,13 @@ class IMDBLSTM(Task):
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Binary cross-entropy and the logits."""
-        logits: Tensor = model(batch["text"].long())
+        logits = self._scores(model, batch)
         return functional.binary_cross_entropy_with_logits(logits, batch["label"]), logits
 
     def metric(self, predictions: Predictions, split: Batch) -> float:
         """Share of texts on the right side of 0."""
         assert isinstance(predictions, Tensor)
         return ((predictions > 0) == (split["label"] > 0.5)).double().mean().item()
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A window of each row at a random place."""
-        return crop(batch, self.length, generator)
 
     scales: ClassVar = {
         "mini": {
@@ -99,13 +93,7 @@ class IMDBLSTM(Task):
             "hidden": 16,
             "dropout": 0.3,
             "batch_size": 32,
-            "lr_range": {
-                "adam": (1e-5, 1e0),
-                "adamw": (1e-5, 1e0),
-                "rmsprop": (1e-5, 1e0),
-                "sgd": (1e-2, 1e2),
-                "momentum": (1e-3, 1e1),
-            },
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-2, 1e2), momentum=(1e-3, 1e1)),
         },
         "medium": {
             "vocabulary": 8192,
@@ -116,8 +104,7 @@ class IMDBLSTM(Task):
             "hidden": 128,
             "dropout": 0.3,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-2, 1e2), "momentum": (1e-3, 1e1)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-2, 1e2), momentum=(1e-3, 1e1)),
             "recipe": Recipe(epoch_steps=100, weight_decay=0.01, clip=1.0),
         },
         "paper": {
@@ -129,6 +116,6 @@ class IMDBLSTM(Task):
             "hidden": 128,
             "dropout": 0.2,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+            "lr_range": lr_ranges((1e-5, 1e-3)),
         },
     }

@@ -17,6 +17,7 @@ from tasks.data.cache import cached
 from tasks.data.text import crop
 from tasks.metrics.spans import IGNORED, span_f1
 from tasks.nets.bert import TokenTagger
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +103,7 @@ class MovieNER(Task):
             "layers": 2,
             "pretrained": None,
             "batch_size": 24,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e-1))
-            | {"sgd": (1e-3, 1e1), "momentum": (1e-4, 1e0)},
+            "lr_range": lr_ranges((1e-5, 1e-1), sgd=(1e-3, 1e1), momentum=(1e-4, 1e0)),
         },
         "paper": {
             "vocabulary": 30522,
@@ -115,6 +115,6 @@ class MovieNER(Task):
             "layers": 12,
             "pretrained": "google-bert/bert-base-uncased",
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+            "lr_range": lr_ranges((1e-5, 1e-4)),
         },
     }

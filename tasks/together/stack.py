@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from arc.torch_private import buffers_of, children_of, parameters_of, with_own_parts
 from tasks.nets import concat
 from tasks.together import layers, maps, recurrent
 from tasks.together.twin import NotStackable, Twin
@@ -44,9 +44,6 @@ def stack(networks: Sequence[nn.Module]) -> nn.Module:
     if len(list(first.parameters())) < len(list(first.named_parameters(remove_duplicate=False))):
         raise NotStackable(f"{type(first).__name__} has layers that share parameters")
     stacked = _copied(networks)
-    # Copies: those of the first network are not to be touched.
-    stacked._forward_hooks = OrderedDict(stacked._forward_hooks)
-    stacked._forward_pre_hooks = OrderedDict(stacked._forward_pre_hooks)
     embeddings = [m for m in stacked.modules() if isinstance(m, layers.Embedding)]
 
     def note_rows(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -75,11 +72,10 @@ def _copied(modules: Sequence[nn.Module]) -> nn.Module:
     twin = TWINS.get(type(first))
     if twin is not None:
         return twin(modules)
-    if first._parameters or (first._buffers and not first._modules):
+    if parameters_of(first) or (buffers_of(first) and not children_of(first)):
         raise NotStackable(f"no twin of {type(first).__name__}")
-    copied = copy.copy(first)
-    copied._modules = {
+    children = {
         name: None if child is None else _copied([m.get_submodule(name) for m in modules])
-        for name, child in first._modules.items()
+        for name, child in children_of(first).items()
     }
-    return copied
+    return with_own_parts(copy.copy(first), children)

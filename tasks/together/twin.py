@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from arc.torch_private import buffers_of, parameters_of
 from tasks.base import TaskError
 
 
@@ -38,7 +39,7 @@ class Twin(nn.Module):
             raise NotStackable(f"no twin of {layers[0]}")
         self.count = len(layers)
         self._own: list[tuple[nn.Parameter, list[nn.Parameter]]] = []
-        for name, parameter in layers[0]._parameters.items():
+        for name, parameter in parameters_of(layers[0]).items():
             if parameter is None:
                 self.register_parameter(name, None)
                 continue
@@ -48,7 +49,7 @@ class Twin(nn.Module):
                 p.data = view
             self.register_parameter(name, stacked)
             self._own.append((stacked, own))
-        for name, buffer in layers[0]._buffers.items():
+        for name, buffer in buffers_of(layers[0]).items():
             self.register_buffer(
                 name, None if buffer is None else torch.stack([layer.get_buffer(name) for layer in layers])
             )

@@ -5,57 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, hub, labelled_images
+from tasks.base import Batch, Source, Splits
+from tasks.data import hub
 from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
-from tasks.metrics.accuracy import accuracy
+from tasks.optimizers import lr_ranges
+from tasks.vision._images import PublishedImages, ShiftedImages
 
 
 @dataclass(frozen=True, kw_only=True)
-class HouseNumbers(Task):
-    """Name the middle digit of a house number.
-
-    Attributes:
-        examples: training, validation and test images of the embedded data.
-        limited: whether no more are taken of other data either.
-        size: height and width of the images in pixels.
-        padding: pixels by which a training image is shifted at most, its edge reflected.
-        classes: digits.
-    """
-
-    examples: tuple[int, int, int]
-    limited: bool
-    size: int
-    padding: int
-    classes: int
+class HouseNumbers(PublishedImages, ShiftedImages):
+    """Name the middle digit of a house number."""
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 3, size, size) and ``label`` int64 (n,)."""
-        train, val, test = self.examples
-        if source.kind == "embedded":
-            return house_numbers(train=train, val=val, test=test, size=self.size)
-        limit = self.examples if self.limited else None
-        return labelled_images.load(source, hub.SVHN, size=self.size, classes=self.classes, limit=limit)
+        if source.kind != "embedded":
+            return self._published(source, hub.SVHN)
+        return house_numbers(self.examples, self.size)
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(standardised(batch["image"]))
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Shifted images at mini scale, the same at paper scale."""
-        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
-        return {**batch, "image": shifted}
+        return scores
 
 
 MINI: Final[dict[str, Any]] = {
@@ -64,13 +36,7 @@ MINI: Final[dict[str, Any]] = {
     "size": 12,
     "padding": 1,
     "classes": 10,
-    "lr_range": {
-        "adam": (1e-5, 1e0),
-        "adamw": (1e-5, 1e0),
-        "rmsprop": (1e-5, 1e0),
-        "sgd": (1e-3, 3e1),
-        "momentum": (1e-4, 3e0),
-    },
+    "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
 }
 """Their numbers at mini scale."""
 
@@ -81,6 +47,6 @@ PAPER: Final[dict[str, Any]] = {
     "padding": 0,
     "classes": 10,
     "batch_size": 128,
-    "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+    "lr_range": lr_ranges((1e-5, 1e-3)),
 }
 """Their numbers at the paper's."""

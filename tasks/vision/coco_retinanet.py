@@ -14,6 +14,7 @@ from tasks.data.images import standardised
 from tasks.metrics.detection import mean_average_precision
 from tasks.nets.boxes import candidates, focal_and_box_loss, suppress
 from tasks.nets.retinanet import RetinaNet
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +98,7 @@ class CocoRetinaNet(Task):
             "levels": (1, 0),
             "tower": 1,
             "batch_size": 8,
-            "lr_range": {
-                **dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e-1)),
-                "sgd": (1e-4, 1e0),
-                "momentum": (1e-5, 1e-1),
-            },
+            "lr_range": lr_ranges((1e-5, 1e-1), sgd=(1e-4, 1e0), momentum=(1e-5, 1e-1)),
         },
         "paper": {  # whose LR0 were 1e-2, 5e-3 and 1e-3
             "scenes": objects.Scenes(train=192, held_out=128, size=64, classes=3, objects=3),
@@ -115,6 +112,6 @@ class CocoRetinaNet(Task):
             "levels": (2, 2),
             "tower": 4,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-3, 1e-2)),
+            "lr_range": lr_ranges((1e-3, 1e-2)),
         },
     }

@@ -15,6 +15,7 @@ from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.metrics.overlap import dice, overlap
 from tasks.nets.multitask import ResUNet
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +89,7 @@ class CubMultitask(Task):
             "width": 8,
             "stem": 3,
             "batch_size": 24,
-            "lr_range": {
-                "adam": (1e-5, 1e0),
-                "adamw": (1e-5, 1e0),
-                "rmsprop": (1e-5, 1e0),
-                "sgd": (1e-3, 3e1),
-                "momentum": (1e-4, 3e0),
-            },
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "scenes": objects.Scenes(train=256, held_out=192, size=64, classes=3),
@@ -105,6 +100,6 @@ class CubMultitask(Task):
             "width": 64,
             "stem": 7,
             "batch_size": 16,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+            "lr_range": lr_ranges((1e-5, 1e-4)),
         },
     }

@@ -5,43 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Role, Source, Splits, Task
-from tasks.data import masks, objects
+from tasks.base import Batch, Predictions, Role
+from tasks.data import objects
 from tasks.data.images import standardised
-from tasks.metrics.overlap import dice, overlap
+from tasks.metrics.overlap import overlap
 from tasks.nets.unet import UNet
+from tasks.optimizers import lr_ranges
 from tasks.recipe import Recipe
+from tasks.vision._masks import Masks
 
 
 @dataclass(frozen=True, kw_only=True)
-class CubUnet(Task):
+class CubUnet(Masks):
     """Which pixels show which kind of object; at paper scale, which show the bird.
 
     Attributes:
-        size: height and width of the images in pixels.
-        classes: of pixels, background included.
         width: channels of the UNet's first level.
         depth: how often it halves the resolution.
-        scenes: the embedded data.
     """
 
     role: ClassVar[Role] = "zoo"
     together = True
-    metric_name: ClassVar[str] = "dice"
     scales: ClassVar = {
         "mini": {
             "batch_size": 16,
-            "lr_range": {
-                "adam": (1e-5, 1e0),
-                "adamw": (1e-5, 1e0),
-                "sgd": (1e-3, 3e1),
-                "momentum": (1e-4, 3e0),
-                "rmsprop": (1e-5, 1e0),
-            },
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
             "size": 16,
             "classes": 12,  # room for other data; of the embedded scenes 2 occur
             "width": 8,
@@ -50,8 +41,7 @@ class CubUnet(Task):
         },
         "medium": {
             "batch_size": 8,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
             "size": 48,
             "classes": 12,
             "width": 16,
@@ -61,7 +51,7 @@ class CubUnet(Task):
         },
         "paper": {
             "batch_size": 16,
-            "lr_range": dict.fromkeys(("adam", "adamw", "sgd", "momentum", "rmsprop"), (1e-5, 1e-3)),
+            "lr_range": lr_ranges((1e-5, 1e-3)),
             "size": 256,
             "classes": 2,
             "width": 64,
@@ -70,18 +60,8 @@ class CubUnet(Task):
         },
     }
 
-    size: int
-    classes: int
     width: int
     depth: int
-    scenes: objects.Scenes
-
-    def load(self, source: Source) -> Splits:
-        """``image`` (n, 3, size, size) uint8 and ``mask`` (n, size, size) uint8."""
-        if source.kind == "embedded":
-            splits = objects.load(self.scenes)
-            return Splits(*({"image": s["image"], "mask": s["mask"]} for s in splits))
-        return masks.load(source, size=self.size, classes=self.classes)
 
     def build(self) -> nn.Module:
         """A UNet on colour images."""
@@ -92,11 +72,3 @@ class CubUnet(Task):
         logits = model(standardised(batch["image"]))
         loss = F.cross_entropy(logits, batch["mask"].long())
         return loss, overlap(logits.detach(), batch["mask"])
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Dice coefficient, the mean over the object classes."""
-        return dice(*predictions)
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Mirror half of the images."""
-        return masks.mirrored(batch, generator)

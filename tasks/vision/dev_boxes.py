@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tasks.base import Source, Splits
 from tasks.data import objects
+from tasks.optimizers import lr_ranges
 from tasks.vision.coco_retinanet import CocoRetinaNet
 
 
@@ -42,11 +43,7 @@ class DevBoxes(CocoRetinaNet):
             "levels": (1, 0),
             "tower": 2,
             "batch_size": 12,
-            "lr_range": {
-                **dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e-1)),
-                "sgd": (1e-4, 1e0),
-                "momentum": (1e-5, 1e0),
-            },
+            "lr_range": lr_ranges((1e-5, 1e-1), sgd=(1e-4, 1e0), momentum=(1e-5, 1e0)),
         },
         "paper": {
             "scenes": objects.Scenes(train=192, held_out=128, size=32, classes=3, objects=3),
@@ -60,6 +57,6 @@ class DevBoxes(CocoRetinaNet):
             "levels": (2, 1),
             "tower": 2,
             "batch_size": 16,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-4, 1e-1)),
+            "lr_range": lr_ranges((1e-4, 1e-1)),
         },
     }

@@ -7,41 +7,34 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, hub, labelled_images
+from tasks.base import Batch, Source, Splits
+from tasks.data import hub, labelled_images
 from tasks.data.characters import ALPHABETS, characters
-from tasks.loop import TaskRun
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.convnet import ConvNet
-from tasks.nets.pretrained import load_pretrained
+from tasks.nets.pretrained import load_pretrained, trained
+from tasks.optimizers import lr_ranges
 from tasks.recipe import Recipe
+from tasks.vision._images import Images, ShiftedImages
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConvNet(Task):
+class FinetuneConvNet(ShiftedImages, Images):
     """Name a Greek letter, beginning with the convolutions of a net that names Latin ones.
 
     That net is trained on embedded data when it is first needed; the head begins at random.
 
     Attributes:
-        examples: training, validation and test images of the embedded data.
-        size: height and width of the images in pixels.
         classes: size of the head.
         widths: channels of each stage.
-        padding: pixels by which a training image is shifted at most, its edge reflected.
         script: of the embedded data.
         pretraining: epochs on the Latin letters; 0 begins at random.
     """
 
     role = "evaluation"
 
-    examples: tuple[int, int, int]
-    size: int
     classes: int
     widths: tuple[int, ...]
-    padding: int
     script: str
     pretraining: int
 
@@ -64,26 +57,11 @@ class FinetuneConvNet(Task):
     def _pretrained(self) -> nn.Module:
         counts, classes = (1280, 26, 26), len(ALPHABETS["latin"])
         latin = replace(self, script="latin", examples=counts, classes=classes, batch_size=32, pretraining=0)
-        run = TaskRun(latin, latin.load(Source()), optimizer="adamw", lr=3e-3, seed=0)
-        run.train(self.pretraining * run.steps_per_epoch)
-        body = run.model.body
-        assert isinstance(body, nn.Module)
-        return body
+        return trained(latin, self.pretraining).get_submodule("body")
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["image"].float().mean(1, keepdim=True) / 127.5 - 1)
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Shifted images."""
-        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
-        return {**batch, "image": shifted}
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -95,8 +73,7 @@ class FinetuneConvNet(Task):
             "script": "greek",
             "pretraining": 20,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "medium": {
             "examples": (4800, 480, 960),
@@ -107,8 +84,7 @@ class FinetuneConvNet(Task):
             "script": "greek",
             "pretraining": 20,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
             "recipe": Recipe(epoch_steps=100, weight_decay=0.05),
         },
         "paper": {
@@ -120,6 +96,6 @@ class FinetuneConvNet(Task):
             "script": "greek",
             "pretraining": 20,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-2)),
+            "lr_range": lr_ranges((1e-6, 1e-2)),
         },
     }

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions
+from tasks.base import Batch
 from tasks.data import augment
 from tasks.data.images import standardised
 from tasks.nets.densenet import DenseNet
@@ -42,11 +41,10 @@ class FoodDenseNet(Dishes):
             blocks=self.blocks, growth=self.growth, stem=self.stem, small=self.small, outputs=self.classes
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         images = augment.centre_crop(batch["image"], self.crop)
         scores: Tensor = model(standardised(images, MEAN, DEVIATION))
-        return F.cross_entropy(scores, batch["label"]), scores
+        return scores
 
     scales: ClassVar = {
         "mini": MINI | {"blocks": (2, 2), "growth": 6, "stem": 12, "small": True},

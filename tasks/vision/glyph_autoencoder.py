@@ -8,14 +8,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment, hub, labelled_images
+from tasks.base import Batch, Predictions, Source, Splits
+from tasks.data import hub, labelled_images
 from tasks.data.characters import characters
 from tasks.nets.mlp import mlp
+from tasks.optimizers import lr_ranges
+from tasks.vision._images import ShiftedImages
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlyphAutoencoder(Task):
+class GlyphAutoencoder(ShiftedImages):
     """Draw an image again from a code of a few numbers.
 
     The paper-scale network is the one of Hinton and Salakhutdinov, 2006, with ReLU and
@@ -26,7 +28,6 @@ class GlyphAutoencoder(Task):
         size: height and width of the images in pixels, of which the mean of the channels is drawn.
         classes: labels of other data are below it; they are not used.
         widths: hidden layers of the encoder, the last one being the code; the decoder mirrors them.
-        padding: pixels by which a training image is shifted at most, its edge reflected.
     """
 
     role = "evaluation"
@@ -37,7 +38,6 @@ class GlyphAutoencoder(Task):
     size: int
     classes: int
     widths: tuple[int, ...]
-    padding: int
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, channels, size, size) and ``label`` int64 (n,)."""
@@ -64,11 +64,6 @@ class GlyphAutoencoder(Task):
         assert isinstance(predictions, Tensor)
         return predictions.double().mean().item()
 
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Shifted images."""
-        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
-        return {**batch, "image": shifted}
-
     scales: ClassVar = {
         "mini": {
             "examples": (768, 384, 768),
@@ -77,8 +72,7 @@ class GlyphAutoencoder(Task):
             "widths": (96, 48, 16),
             "padding": 0,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 1e2), "momentum": (1e-4, 1e1)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 1e2), momentum=(1e-4, 1e1)),
         },
         "paper": {
             "examples": (60000, 6000, 10000),
@@ -87,6 +81,6 @@ class GlyphAutoencoder(Task):
             "widths": (1000, 500, 250, 30),
             "padding": 2,
             "batch_size": 128,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-2)),
+            "lr_range": lr_ranges((1e-5, 1e-2)),
         },
     }

@@ -5,43 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import augment
+from tasks.base import Source, Splits
 from tasks.data.characters import ALPHABETS, characters
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.gpt import VisionTransformer
+from tasks.optimizers import lr_ranges
+from tasks.vision._images import Images, ShiftedImages
 
 SCRIPT = "cyrillic capitals"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LettersViT(Task):
+class LettersViT(ShiftedImages, Images):
     """Name a letter.
 
     Attributes:
-        examples: training, validation and test images.
-        size: height and width of the images in pixels.
         patch: height and width of a patch; it divides ``size``.
         width: of the transformer.
         layers: its blocks.
         heads: of each.
-        padding: pixels by which a training image is shifted at most, its edge reflected.
     """
 
     role = "zoo"
     together = True
 
-    examples: tuple[int, int, int]
-    size: int
     patch: int
     width: int
     layers: int
     heads: int
-    padding: int
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 1, size, size) and ``label`` int64 (n,)."""
@@ -60,21 +52,6 @@ class LettersViT(Task):
             outputs=len(ALPHABETS[SCRIPT]),
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
-        scores: Tensor = model(batch["image"].float() / 127.5 - 1)
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Shifted images."""
-        shifted = augment.random_crop(batch["image"], self.size, generator, padding=self.padding)
-        return {**batch, "image": shifted}
-
     scales: ClassVar = {
         "mini": {
             "examples": (640, 400, 600),
@@ -85,8 +62,7 @@ class LettersViT(Task):
             "heads": 2,
             "padding": 1,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (50000, 5000, 10000),
@@ -97,6 +73,6 @@ class LettersViT(Task):
             "heads": 6,
             "padding": 4,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-1)),
+            "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }

@@ -5,45 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import masks, objects
-from tasks.metrics.overlap import dice, overlap
+from tasks.base import Batch, Predictions
+from tasks.data import objects
+from tasks.metrics.overlap import overlap
 from tasks.nets.unet import UNet
+from tasks.optimizers import lr_ranges
+from tasks.vision._masks import Masks
 
 
 @dataclass(frozen=True, kw_only=True)
-class MontgomeryUNet(Task):
+class MontgomeryUNet(Masks):
     """Which pixels of a grey image belong to the lungs; embedded, to an object.
 
     Attributes:
-        scenes: the embedded data.
-        size: height and width of the images in pixels.
-        classes: of pixels, background included.
         width: channels of the UNet's first level.
         depth: how often it halves the resolution.
     """
 
     role = "zoo"
     together = True
-    metric_name = "dice"
 
-    scenes: objects.Scenes
-    size: int
-    classes: int
     width: int
     depth: int
-
-    def load(self, source: Source) -> Splits:
-        """``image`` uint8 (n, 1, size, size) and ``mask`` uint8 (n, size, size)."""
-        if source.kind == "embedded":
-            splits = objects.load(self.scenes)
-        else:
-            splits = masks.load(source, size=self.size, classes=self.classes, channels=1)
-        return Splits(*({"image": s["image"], "mask": s["mask"]} for s in splits))
 
     def build(self) -> nn.Module:
         """A UNet on grey images."""
@@ -61,14 +47,6 @@ class MontgomeryUNet(Task):
         loss = F.cross_entropy(logits, mask) + (1 - soft).mean()
         return loss, overlap(logits.detach(), mask)
 
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Dice coefficient of the lungs."""
-        return dice(*predictions)
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Mirror half of the images."""
-        return masks.mirrored(batch, generator)
-
     scales: ClassVar = {
         "mini": {
             "scenes": objects.Scenes(
@@ -79,13 +57,7 @@ class MontgomeryUNet(Task):
             "width": 8,
             "depth": 1,
             "batch_size": 16,
-            "lr_range": {
-                "adam": (1e-5, 1e0),
-                "adamw": (1e-5, 1e0),
-                "rmsprop": (1e-5, 1e0),
-                "sgd": (1e-3, 3e1),
-                "momentum": (1e-4, 3e0),
-            },
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "scenes": objects.Scenes(train=110, held_out=14, size=64, classes=1, objects=2, grey=True),
@@ -94,6 +66,6 @@ class MontgomeryUNet(Task):
             "width": 64,
             "depth": 4,
             "batch_size": 4,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+            "lr_range": lr_ranges((1e-5, 1e-4)),
         },
     }

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import glyphs, omniglot, pairs
 from tasks.nets.siamese import Siamese
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,7 @@ class OmniglotSiamese(Task):
             "kernels": (5, 4),
             "code": 32,
             "batch_size": 32,
-            "lr_range": {
-                "adam": (1e-5, 1e-1),
-                "adamw": (1e-5, 1e-1),
-                "rmsprop": (1e-5, 1e-1),
-                "sgd": (1e-3, 1e1),
-                "momentum": (1e-4, 1e0),
-            },
+            "lr_range": lr_ranges((1e-5, 1e-1), sgd=(1e-3, 1e1), momentum=(1e-4, 1e0)),
         },
         # The smallest of the three training sets of Koch et al., and their validation set.
         "paper": {
@@ -88,6 +83,6 @@ class OmniglotSiamese(Task):
             "kernels": (10, 7, 4, 4),
             "code": 4096,
             "batch_size": 128,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-3)),
+            "lr_range": lr_ranges((1e-5, 1e-3)),
         },
     }

@@ -11,19 +11,17 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions
 from tasks.data.images import standardised
-from tasks.nets.vgg import VGG
-from tasks.vision._house_numbers import MINI, PAPER, HouseNumbers
+from tasks.vision._house_numbers import MINI, PAPER
+from tasks.vision.svhn_vgg import SvhnVGG
 
 
 @dataclass(frozen=True, kw_only=True)
-class SvhnAdversarial(HouseNumbers):
+class SvhnAdversarial(SvhnVGG):
     """Name the middle digit of a house number, also where the image was changed to mislead.
 
     The metric is the accuracy on the changed images.
 
     Attributes:
-        stages: convolutions per stage; (2, 2, 4, 4, 4) is VGG19.
-        width: channels of the first stage.
         epsilon: size of the change in standardised units (the range of a channel is 2).
     """
 
@@ -31,13 +29,7 @@ class SvhnAdversarial(HouseNumbers):
     together = True
     metric_name = "adversarial_accuracy"
 
-    stages: tuple[int, ...]
-    width: int
     epsilon: float
-
-    def build(self) -> nn.Module:
-        """The VGG."""
-        return VGG(stages=self.stages, width=self.width, outputs=self.classes)
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Mean of clean and adversarial cross-entropy; the predictions are the scores of the changed images.

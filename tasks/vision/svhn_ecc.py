@@ -12,6 +12,7 @@ from tasks.base import Batch, Predictions
 from tasks.data.images import standardised
 from tasks.nets.codes import CodedOutput
 from tasks.nets.vgg import VGG
+from tasks.optimizers import lr_ranges
 from tasks.vision._house_numbers import MINI, PAPER, HouseNumbers
 
 
@@ -50,6 +51,6 @@ class SvhnECC(HouseNumbers):
             "bits": 16,
             "stages": (2, 2, 3, 3, 3),
             "width": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-5, 1e-4)),
+            "lr_range": lr_ranges((1e-5, 1e-4)),
         },
     }

@@ -10,6 +10,7 @@ import torch
 
 import arc
 from arc.network import weights
+from arc.network.keras import import_keras
 from tests import reference
 
 
@@ -138,7 +139,7 @@ def _agrees(network: arc.Network, keras: dict[str, dict[str, np.ndarray]]) -> No
 
 def test_import_keras_agrees_with_a_naive_network(tmp_path: Path) -> None:
     keras = _write_keras(tmp_path / "arc.h5", seed=0)
-    _agrees(weights.import_keras(tmp_path / "arc.h5"), keras)
+    _agrees(import_keras(tmp_path / "arc.h5"), keras)
 
 
 @pytest.mark.skipif(
@@ -146,17 +147,17 @@ def test_import_keras_agrees_with_a_naive_network(tmp_path: Path) -> None:
 )
 def test_the_published_weights_agree_with_a_naive_network() -> None:
     file = Path(os.environ["ARC_DATA"]) / "arc_original" / "arc.h5"
-    _agrees(weights.import_keras(file), _read_keras(file))
+    _agrees(import_keras(file), _read_keras(file))
 
 
 def test_import_keras_refuses_other_files(tmp_path: Path) -> None:
     import h5py
 
     with pytest.raises(weights.WeightsError, match="no file"):
-        weights.import_keras(tmp_path / "none.h5")
+        import_keras(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("not HDF5")
     with pytest.raises(weights.WeightsError, match="no HDF5 file"):
-        weights.import_keras(tmp_path / "text.h5")
+        import_keras(tmp_path / "text.h5")
     h5py.File(tmp_path / "empty.h5", "w").close()
     with pytest.raises(weights.WeightsError, match="another network"):
-        weights.import_keras(tmp_path / "empty.h5")
+        import_keras(tmp_path / "empty.h5")

@@ -18,7 +18,7 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_shapes_and_classes(make):
-    data = make(train=200, val=50, test=40, size=12)
+    data = make((200, 50, 40), 12)
     assert [tuple(s["image"].shape) for s in data] == [(n, 3, 12, 12) for n in (200, 50, 40)]
     assert all(s["image"].dtype == torch.uint8 and s["label"].dtype == torch.int64 for s in data)
     assert data.train["label"].unique().tolist() == list(range(10))
@@ -26,14 +26,14 @@ def test_shapes_and_classes(make):
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_another_cache_gets_the_same_images(make, tmp_path, monkeypatch):
-    first = make(train=30, val=20, test=20, size=10).fingerprint()
+    first = make((30, 20, 20), 10).fingerprint()
     monkeypatch.setenv("ARC_CACHE", str(tmp_path / "other"))
-    assert make(train=30, val=20, test=20, size=10).fingerprint() == first
+    assert make((30, 20, 20), 10).fingerprint() == first
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_class_is_no_matter_of_colour(make):
-    data = make(train=600, val=20, test=20, size=12)
+    data = make((600, 20, 20), 12)
     colour = data.train["image"].float().mean(dim=(2, 3)) / 255
     means = torch.stack([colour[data.train["label"] == k].mean(0) for k in range(10)])
     assert (means - colour.mean(0)).abs().max() < 0.12
