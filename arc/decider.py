@@ -143,7 +143,7 @@ class Decider:
                 moved=moved,
             )
         )
-        total = self._settings.total_calls
+        total = None if self._settings.passed(self.epoch) else self._settings.total_calls
         seen = observe(self._course, None if total is None else self.epoch / total)
         with torch.inference_mode():
             answer = self._network(*(torch.from_numpy(part)[None] for part in seen))
@@ -245,7 +245,7 @@ class Decider:
         self.history.drop_period()
         settings = self._settings
         overfits = overfitting(self._course, self._yard.val_noise)
-        anneals = settings.annealed_epochs > 0 and self._policy.anneals
+        anneals = settings.annealed_epochs > 0 and not settings.passed(self.epoch)
         move = approach(
             report.distance,
             self._course,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from arc.controller import Controller
 from arc.decision import Decision, RecoveryWarning
 from arc.network import weights
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.policy.default import PAPER, Policy, PolicyName
 from arc.view.journal import RunLog
@@ -106,6 +107,7 @@ def _drive(controller: Controller, stand_in: Any, log: RunLog, ratios: list[floa
         decider.epoch, decider.logged_movement = call.epoch - 1, seen.movement
         for loss in seen.losses or [call.train_loss]:
             controller.record(loss)
+        controller._records *= seen.every
         controller.step(call.val_loss)
 
 
@@ -128,7 +130,7 @@ def _alike(ours: Decision | None, theirs: Decision) -> bool:
     return math.isclose(ours.multiplier, theirs.multiplier, rel_tol=ALIKE)
 
 
-def _notes(log: RunLog, network: Network, period: int, chosen: dict[str, Any]) -> Iterator[str]:
+def _notes(log: RunLog, network: Network | Estimator, period: int, chosen: dict[str, Any]) -> Iterator[str]:
     settings = ", ".join(f"{name}={value}" for name, value in {"period": period, **chosen}.items())
     yield f"with the run's settings: {settings}, and the rules in its log"
     if not log.network:
