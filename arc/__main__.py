@@ -9,6 +9,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arc.controller import Controller
 
 PLOT_HINT = "no figure: pip install arc-lr[plot]"
 
@@ -38,8 +42,10 @@ def _parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="what the controller would have done on a saved log")
     replay.add_argument("log", help="CSV, JSONL, trainer_state.json, TensorBoard event file, or their folder")
-    replay.add_argument("--period", type=int, default=3, help="calls (epochs) per decision, default 3")
-    replay.add_argument("--policy", default="default", help="default or paper, default: default")
+    replay.add_argument(
+        "--period", type=int, help="calls (epochs) per decision, default 3 or ARC's own log's"
+    )
+    replay.add_argument("--policy", help="default or paper; by default default, or what ARC's own log says")
     replay.add_argument("--train-loss", help="name of the training loss in the log")
     replay.add_argument("--val-loss", help="name of the validation loss in the log")
     replay.add_argument("--lr-name", help="name of the LR in the log")
@@ -52,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     watched.set_defaults(command=_watch)
 
     info = commands.add_parser("info", help="the model card of a controller")
-    info.add_argument("path", nargs="?", help="a controller directory, default: the shipped one")
+    info.add_argument(
+        "path", nargs="?", help="a controller directory or owner/name on the hub; default: the shipped one"
+    )
     info.set_defaults(command=_info)
 
     trial = commands.add_parser("try", help="the controller against a constant LR, in under a minute")
@@ -67,17 +75,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from arc.view import logs
-    from arc.view.replay import replay, table, width
+    from arc.view import journal
+    from arc.view.replay import table, width
+    from arc.view.reproduce import reproduce
 
-    calls = logs.calls(
-        logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
-    )
-    controller = replay(
-        calls, path=options.controller, period=options.period, policy=options.policy, lr=options.lr
-    )
+    named = (options.train_loss, options.val_loss, options.lr_name, options.lr)
+    if journal.is_log(options.log) and named == (None,) * len(named):
+        controller, said = reproduce(
+            journal.read(options.log), path=options.controller, period=options.period, policy=options.policy
+        )
+    else:
+        controller, said = _replayed(options)
     print(table(controller.decisions, width=width()))
-    print(f"{len(calls)} calls, {len(controller.decisions)} decisions")
+    print("\n".join(said))
     try:
         controller.plot(options.figure)
         print(f"figure: {options.figure}")
@@ -85,19 +95,42 @@ def _replay(options: argparse.Namespace) -> None:
         print(PLOT_HINT)
 
 
+def _replayed(options: argparse.Namespace) -> tuple[Controller, list[str]]:
+    from arc.view import logs
+    from arc.view.replay import replay
+
+    calls = logs.calls(
+        logs.read(options.log), train_loss=options.train_loss, val_loss=options.val_loss, lr=options.lr_name
+    )
+    controller = replay(
+        calls,
+        path=options.controller,
+        period=3 if options.period is None else options.period,
+        policy=options.policy or "default",
+        lr=options.lr,
+    )
+    return controller, [f"{len(calls)} calls, {len(controller.decisions)} decisions"]
+
+
 def _watch(options: argparse.Namespace) -> None:
+    from arc.view.replay import width
     from arc.view.watch import final_page, watch
 
     try:
-        watch(options.directory, say=lambda line: print(line, flush=True), follow=not options.once)
+        watch(
+            options.directory,
+            say=lambda line: print(line, flush=True),
+            follow=not options.once,
+            width=width(),
+        )
     except KeyboardInterrupt:  # the usual end of looking; the run goes on
         final_page(options.directory)
 
 
 def _info(options: argparse.Namespace) -> None:
-    from arc.network import weights
+    from arc.network import hub, weights
 
-    print(weights.read_card(options.path))
+    print(weights.read_card(options.path and hub.folder(options.path)))
 
 
 def _try(options: argparse.Namespace) -> None:

@@ -31,7 +31,8 @@ def advise(
         val_loss: validation losses of the same time, oldest first; None or empty if there were none.
         lr: the LR in force, one value or evenly spaced ones; the last one is multiplied.
         periods: how many periods the arrays span, 1 to 3; a period is what lies between two decisions.
-        path: a controller directory; the shipped one by default.
+        path: a directory with a network that sees losses alone; by default the shipped one of the paper's
+            recipe.
 
     Returns:
         A decision on one LR; its ``epoch`` counts the validation losses.
@@ -58,7 +59,9 @@ def advise(
         )
     ]
     window = featurise(history)
-    probabilities = numpy_network.probabilities(weights.load_arrays(path), window)
+    probabilities = numpy_network.probabilities(
+        weights.load_arrays(weights.paper() if path is None else path), window
+    )
     action = probable(probabilities)
     before = float(lrs[-1])
     after = before * action.multiplier

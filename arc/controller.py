@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,23 +16,32 @@ from arc.decider import Decider
 from arc.decision import Decision, RecoveryWarning
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
-from arc.network import weights
+from arc.network import hub, weights
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
+from arc.optimizers.lrs import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.copies import Copies
 from arc.recovery.room import fits
-from arc.settings import Mode, Settings
+from arc.settings import Mode, Settings, renamed
 from arc.state import VERSION, check
 from arc.view.journal import Journal
 from arc.view.plot import Logged, draw
+from arc.view.say import say, wanted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from arc.methods.step_sampling import Suggestion
+
+
+CARD: Final = """# ARC controller
+
+Weights of a network that was given to `arc.Controller(optimizer, network=...)`.
+"""
 
 
 class Controller:
@@ -41,13 +51,15 @@ class Controller:
     (or per evaluation); every ``period`` calls of ``step`` the network raises, keeps or lowers the LR.
 
     Args:
-        optimizer: any torch optimizer. All its groups are multiplied, so their ratios stay; a group at 0
-            stays at 0. With a decoupled weight decay (AdamW) the decay per step is LR times weight_decay,
-            so it moves with the LR.
+        optimizer: any torch optimizer, or a list of those that train one model (Muon and AdamW). One decision
+            multiplies all groups of all of them, so their ratios stay; a group at 0 stays at 0. With a
+            decoupled weight decay (AdamW) the decay per step is LR times weight_decay, so it moves with
+            the LR.
         network: the classifier; the shipped controller by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
         period: calls of ``step`` from one decision to the next.
-        total_epochs: calls of ``step`` in the whole training; over the last of them the LR is annealed.
+        total_calls: calls of ``step`` in the whole training; over the last of them the LR is annealed. If the
+            training goes on, so do the decisions, from the LR that the anneal has left; that is said once.
         min_lr: no move carries a group's LR below it.
         max_lr: no move carries a group's LR above it.
         warmup: calls of ``record`` during which nothing changes and nothing is remembered.
@@ -67,8 +79,12 @@ class Controller:
         val_fn: for that search, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
+        verbose: says every decision in one line on standard error (above tqdm's bars): True, False, or None
+            for True with a terminal. A line of one's own: ``print(decision.line("step 1500"))``.
+        total_epochs: the old name of ``total_calls``.
 
     Attributes:
+        optimizers: what was given, one or several.
         decisions: all decisions so far, oldest first.
         suggestion: what the search of ``lr0="auto"`` found, its cost included; None without one.
 
@@ -80,12 +96,12 @@ class Controller:
 
     def __init__(
         self,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
         *,
-        network: Network | None = None,
+        network: Network | Estimator | None = None,
         policy: Policy | PolicyName = "default",
         period: int = 3,
-        total_epochs: int | None = None,
+        total_calls: int | None = None,
         min_lr: float | None = None,
         max_lr: float | None = None,
         warmup: int = 0,
@@ -101,44 +117,104 @@ class Controller:
         val_fn: Callable[[], float | Tensor] | None = None,
         log_dir: str | Path | None = None,
         writer: Any = None,
+        verbose: bool | None = None,
+        total_epochs: int | None = None,
     ) -> None:
         self.settings = Settings(
             policy=policies.get(policy),
             period=period,
-            total_epochs=total_epochs,
+            total_calls=renamed(total_calls, total_epochs),
             min_lr=min_lr,
             max_lr=max_lr,
             warmup=warmup,
             rollback=rollback,
             mode=mode,
         )
-        self.optimizer = optimizer
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = tuple(listed(optimizer))
         self.decisions: list[Decision] = []
+        self._says = wanted(verbose)
         self.suggestion: Suggestion | None = None
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
-            self.suggestion = set_lr0(lr0, optimizer, self.settings, search)
-        steering = Optimizers(
-            optimizer, scheduler, min_lr=min_lr, max_lr=max_lr, control=self.settings.mode == "control"
+            self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search)
+        self._steering = Optimizers(
+            list(self.optimizers),
+            scheduler,
+            min_lr=min_lr,
+            max_lr=max_lr,
+            control=self.settings.mode == "control",
         )
-        follows = all(isinstance(one, torch.optim.Optimizer) for one in steering.all)
-        network = weights.load() if network is None else network
-        if not isinstance(network, Network):
+        follows = all(isinstance(one, torch.optim.Optimizer) for one in self._steering.all)
+        if network is None:
+            network = weights.load(weights.paper() if self.settings.policy is policies.PAPER else None)
+        if not isinstance(network, Network | Estimator):
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )
-        copies = _copies(steering.all, model, self.settings, extra_state) if follows else None
-        self._decider = Decider(network, self.settings, steering, copies, follows=follows)
+        copies = _copies(self._steering.all, model, self.settings, extra_state) if follows else None
+        self._network = network
+        self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
         self._decider.on_restore = on_restore
         self._log: list[Logged] = []
-        self._journal = Journal(log_dir, writer, self.settings)
+        self._journal = Journal(log_dir, writer, self.settings, network)
         self._records = 0
         self._skip: float = warmup
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, optimizer: torch.optim.Optimizer, **settings: Any) -> Self:
-        """A controller with the network of a controller directory; ``settings`` as for the class."""
-        return cls(optimizer, network=weights.load(path), **settings)
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        *,
+        revision: str | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A controller with the network of a controller directory, or of one on the Hugging Face hub.
+
+        Args:
+            path: a directory, or ``owner/name`` on the hub (needs ``pip install arc-lr[hub]``).
+            optimizer: as for the class.
+            revision: branch, tag or commit on the hub; a commit gives the same network for ever.
+            settings: as for the class.
+
+        Raises:
+            WeightsError: nothing usable there; the message says what was tried.
+        """
+        return cls(optimizer, network=weights.load(hub.folder(path, revision=revision)), **settings)
+
+    def save_pretrained(self, directory: str | Path, *, card: str | None = None) -> None:
+        """Write the network as a controller directory, for :meth:`from_pretrained`; not the run's state.
+
+        Args:
+            directory: replaced if it exists (ValueError if it holds other files).
+            card: the model card, Markdown; by default the one that the network came with.
+        """
+        config, known = self._network.about or ({}, CARD)
+        weights.save(self._network, directory, config, known if card is None else card)
+
+    def push_to_hub(
+        self, name: str, *, card: str | None = None, private: bool = False, message: str = "ARC controller"
+    ) -> str:
+        """Put the network on the Hugging Face hub (``pip install arc-lr[hub]``, ``hf auth login``).
+
+        Args:
+            name: ``owner/name``; the repository is made if need be.
+            card: as for :meth:`save_pretrained`.
+            private: whether a new repository is.
+            message: of the commit.
+
+        Returns:
+            The repository's address.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / "controller"
+            self.save_pretrained(made, card=card)
+            return hub.push(made, name, private=private, message=message)
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer; of several the first."""
+        return self.optimizers[0]
 
     def record(self, loss: Loss) -> None:
         """Add the training loss of one optimizer step: a number or a scalar tensor.
@@ -177,8 +253,10 @@ class Controller:
         decision = self._decider.call(report)
         if decision is not None:
             self.decisions.append(decision)
+            if self._says:
+                say(decision.line())
         if report.kept:
-            self._journal.add(self._log[-1], losses, decision)
+            self._journal.add(self._log[-1], losses, report, decision)
         return decision
 
     def plot(self, path: str | Path | None = None) -> Figure:
@@ -198,12 +276,13 @@ class Controller:
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
 
-        The LR is in the optimizer's state, saved and loaded beside this one. With ``rollback=True`` the
+        The LRs are in the optimizers' states, saved and loaded beside this one. With ``rollback=True`` the
         copies of model and optimizer are part of it.
         """
         return {
             "version": VERSION,
-            "groups": len(self.optimizer.param_groups),
+            "groups": self._groups,
+            "lrs": list(self._steering.left),
             "records": self._records,
             "skip": self._skip,
             "decider": self._decider.state_dict(),
@@ -217,7 +296,7 @@ class Controller:
         Raises:
             ValueError: no such state, another version, another number of parameter groups.
         """
-        check(state, groups=len(self.optimizer.param_groups))
+        check(state, groups=self._groups)
         before = self.state_dict()
         try:
             self._load(state)
@@ -225,11 +304,17 @@ class Controller:
             self._load(before)
             raise ValueError(f"the controller's state is incomplete or damaged: {error!r}") from error
 
+    @property
+    def _groups(self) -> list[int]:
+        return [len(one.param_groups) for one in self.optimizers]
+
     def _load(self, state: dict[str, Any]) -> None:
         self._records, self._skip = int(state["records"]), float(state["skip"])
         self._log = [Logged(*entry) for entry in list[Any](state["log"])]
         self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
         self._decider.load_state_dict(state["decider"])
+        if "lrs" in state:  # the optimizers' states may be loaded before or after this one
+            self._steering.left = tuple(map(float, state["lrs"]))
 
 
 def _copies(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,19 @@ import torch
 
 from arc.actions import Action, softmax
 from arc.decision import Decision, RecoveryWarning
+from arc.history.course import Call, Course
 from arc.history.features import featurise
+from arc.history.movement import Movement
+from arc.history.observation import observe
 from arc.history.periods import History
 from arc.history.report import Report, over_ranks
 from arc.history.sketch import Sketches
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.optimizers.handle import Optimizers
 from arc.policy import words
 from arc.policy.default import PAPER, Move, PolicyState
+from arc.policy.distance import approach, overfitting
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import Situation, State, Verdict, verdict
@@ -34,6 +40,8 @@ STILL = 0.05
 three calls: 0.001 to 0.05 at an LR 1.5 decades or more below the best one, 0.2 to 1.4 at the best."""
 
 
+BELOW = 10**-0.5
+"""No raise comes closer to an LR at which the run broke than to this share of it."""
 UNKNOWN_LENGTH = 20
 """Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
 
@@ -51,7 +59,7 @@ class Decider:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Estimator,
         settings: Settings,
         optimizers: Optimizers,
         copies: Copies | None,
@@ -61,6 +69,8 @@ class Decider:
         self.history = History()
         self.epoch = 0
         self.copies = copies
+        self.logged_movement: dict[str, Any] = {}
+        """How the weights moved in the call that ends next, where a log tells it (a replay)."""
         self.on_restore: Callable[[Decision], object] | None = None
         self._network = network.eval()
         self._settings = settings
@@ -71,6 +81,9 @@ class Decider:
         self._yard = Yardstick()
         self._state = State()
         self._told: set[str] = set()
+        self._course = Course()
+        self._ceiling = math.inf
+        self._probabilities = CERTAIN["keep"]
         if copies is not None:
             copies.take("initial")
 
@@ -84,6 +97,8 @@ class Decider:
         """
         epoch = self.epoch + 1
         self._tell_foreign_writes()
+        if self._settings.passed(epoch):
+            self._go_on_past_the_end()
         losses = self.history.losses
         kept, call, ends = len(losses), losses.end_call(), self._ends_period
         finite_val = val_loss is not None and math.isfinite(val_loss)
@@ -101,6 +116,8 @@ class Decider:
             first=call.first,
             bad=call.bad,
             blocks=call.blocks,
+            points=call.points,
+            spreads=call.spreads,
             stride=losses.stride,
             losses=call.period if ends else (),
             **self._movement(),
@@ -109,18 +126,41 @@ class Decider:
         if not report.records:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
         self.epoch = epoch
-        return report
+        return self._estimated(report)
 
-    def _movement(self) -> dict[str, float]:
+    def _estimated(self, report: Report) -> Report:
+        """The same with what the network says of the LR, where it is one that does."""
+        if not isinstance(self._network, Estimator) or not (report.kept and report.points and report.lr):
+            return report
+        moved = Movement.unpacked(report.weights) if report.weights else None
+        self._course.add(
+            Call(
+                lr=report.lr,
+                steps=report.records,
+                means=report.points,
+                spreads=report.spreads,
+                val_loss=report.val_loss,
+                moved=moved,
+            )
+        )
+        total = self._settings.total_calls
+        seen = observe(self._course, None if total is None else self.epoch / total)
+        with torch.inference_mode():
+            answer = self._network(*(torch.from_numpy(part)[None] for part in seen))
+        self._probabilities = softmax(answer.logits[0].tolist())
+        return replace(report, distance=float(answer.distance), spread=float(answer.spread))
+
+    def _movement(self) -> dict[str, Any]:
         """How the weights moved, as a report has it; nothing where they are not followed."""
         movement = None if self._sketches is None else self._sketches.movement()
         if movement is None or self._sketches is None:
-            return {}
-        found = {
+            return self.logged_movement
+        found: dict[str, Any] = {
             "whole": float(math.isfinite(movement.norm)),
             "moved": movement.distance / movement.start if movement.start > 0 else math.nan,
             "shift": 10 ** movement.tensor_step[2],
             "cosine": movement.cosine,
+            "weights": movement.packed(),
         }
         if self._sketches.sums is not None and self._state.first_start is None:
             steps = np.sqrt(self._sketches.sums.change)
@@ -129,6 +169,8 @@ class Decider:
 
     @property
     def _ends_period(self) -> bool:
+        if isinstance(self._network, Estimator):
+            return True  # it answers at every call
         return self.history.calls + 1 == self._settings.period
 
     # -- what follows --------------------------------------------------------------------------
@@ -158,12 +200,14 @@ class Decider:
         if not math.isfinite(report.mean):
             self.history.drop_period()
             return None
+        if isinstance(self._network, Estimator):
+            return self._approach(report)
         self.history.end_call(report.val_loss, report.lr)
         return self._decide(report) if self.history.calls == self._settings.period else None
 
     @property
     def _situation(self) -> Situation:
-        settings, total = self._settings, self._settings.total_epochs
+        settings, total = self._settings, self._settings.total_calls
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
             there=frozenset(() if self.copies is None else self.copies.names),
@@ -196,10 +240,57 @@ class Decider:
             self._state = self._state.raised(report, decision.multiplier)
         return decision
 
+    def _approach(self, report: Report) -> Decision | None:
+        """Far from the best LR a move at once, near it the network's action once a period."""
+        self.history.drop_period()
+        settings = self._settings
+        overfits = overfitting(self._course, self._yard.val_noise)
+        move = approach(
+            report.distance,
+            self._course,
+            anneals=settings.annealed_epochs > 0,
+            overfits=overfits,
+            ceiling=self._ceiling / report.lr,
+        )
+        if move is None:
+            if self.epoch % settings.period:
+                return None
+            move = self._policy.decide(self._probabilities, [])
+            if move.action is Action.RAISE and (overfits is not None or report.distance > 0):
+                move = Move(Action.KEEP, 1.0)
+            if move.action is Action.LOWER and report.distance < 0:
+                move = Move(Action.KEEP, 1.0)
+        else:
+            self._policy.forget()
+        decision = replace(
+            self._apply(move, self._probabilities, self._reason(report, move, overfits)),
+            distance=report.distance,
+            overfits=overfits,
+        )
+        if decision.multiplier > 1 and self._optimizers.in_control:
+            self._state = self._state.raised(report, decision.multiplier)
+        return decision
+
+    def _reason(self, report: Report, move: Move, overfits: int | None) -> str:
+        seen = ""
+        if report.weights:
+            share = report.shift
+            seen = f"the weights move {share:.1%} a call"
+            if not math.isnan(report.cosine):
+                seen += f", cosine {report.cosine:.2f}"
+            seen += "; "
+        if overfits is not None:
+            seen += f"overfits: best validation was {overfits} calls ago; "
+        about = f"LR {report.distance:+.1f} decades from the best"
+        return f"{seen}{move.note or f'{about}: {move.action.label}'}"
+
     def _carry_out(self, found: Verdict) -> Decision:
         self.history.drop_period()
         if found.fresh or found.restore == "initial":
             self.history.clear()
+            self._course = Course()
+        if found.factor < 1:
+            self._ceiling = min(self._ceiling, self._optimizers.reference * BELOW)
         restored = None
         if found.restore and self.copies is not None:
             restored = self.copies.restore(found.restore)
@@ -222,9 +313,11 @@ class Decider:
     def _anneal(self) -> Decision | None:
         self.history.drop_period()
         factor = self._settings.anneal_factor(self.epoch)
-        if factor == 1:
+        if factor == 1:  # the last call: if the training goes on, what lies before the anneal counts no more
+            self.history.clear()
+            self._policy.applied(1.0)
             return None
-        reason = f"final anneal before epoch {self.epoch + 1} of {self._settings.total_epochs}"
+        reason = f"final anneal before call {self.epoch + 1} of {self._settings.total_calls}"
         return self._apply(Move(Action.LOWER, factor), CERTAIN["lower"], reason, source="anneal")
 
     def _apply(
@@ -260,6 +353,17 @@ class Decider:
         if not phases.in_start(self._state, now) and not now.relearns:
             self.copies.drop("initial")
 
+    def _go_on_past_the_end(self) -> None:
+        """No anneal is to come any more; its LR is where the decisions go on from."""
+        self._policy.anneals = False
+        n = self._settings.annealed_epochs
+        left = f"the final anneal is over and has left the LR at 1/{n + 1}; " if n else ""
+        self._tell_once(
+            f"the training goes on past total_calls={self._settings.total_calls}: {left}decisions go on from "
+            "there. total_calls counts calls of step(), every evaluation is one: correct it or leave it out",
+            key="past total_calls",
+        )
+
     def _tell_foreign_writes(self) -> None:
         """An LR that the user's own loop sets undoes every decision."""
         for group, expected, found in self._optimizers.foreign():
@@ -290,6 +394,8 @@ class Decider:
             "sketches": None if self._sketches is None else self._sketches.state_dict(),
             "copies": None if self.copies is None else self.copies.state_dict(),
             "told": sorted(self._told),
+            "course": self._course.state_dict(),
+            "ceiling": self._ceiling,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -307,6 +413,7 @@ class Decider:
         self._yard.load_state_dict(state["yardstick"])
         self._pulse.load_state_dict(state["pulse"])
         self._told = set(state["told"])
+        self._course, self._ceiling = Course.from_state(state["course"]), float(state["ceiling"])
         if self._sketches is not None:
             if state["sketches"] is None:
                 self._sketches.restart()

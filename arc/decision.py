@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from arc.actions import Action
+
+_T = TypeVar("_T")
 
 
 class RecoveryWarning(UserWarning):
@@ -15,7 +17,17 @@ class RecoveryWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision of a controller.
+    """One decision of a controller; ``str()`` of it is one line.
+
+    Example:
+        >>> decision = Decision(
+        ...     action=Action.RAISE, probabilities=(0.8, 0.1, 0.1), lr_before=(3e-4,), lr_after=(9e-4,),
+        ...     epoch=15, reason="the loss falls steadily",
+        ... )
+        >>> print(decision)
+        call 15  lr 3.0e-04 -> 9.0e-04  raise x3  the loss falls steadily
+        >>> print(decision.line("step 1500"))
+        step 1500  lr 3.0e-04 -> 9.0e-04  raise x3  the loss falls steadily
 
     Attributes:
         action: what it did to the LR; in mode ``advise`` what it would have done.
@@ -28,6 +40,9 @@ class Decision:
         source: what decided: ``network``, ``guard``, ``restart``, ``trial`` (of a raise), ``anneal`` or
             ``schedule``.
         restored: the call whose state of model and optimizer was put back (0: the initial one); None: none.
+        distance: log10(LR before / best LR) as the network estimated it; None where it was not asked.
+        overfits: calls since the lowest validation loss, where it has risen since beyond its noise while the
+            training loss fell: the run may be stopped, or taken back to that state; else None.
     """
 
     action: Action
@@ -38,11 +53,35 @@ class Decision:
     reason: str
     source: str = "network"
     restored: int | None = None
+    distance: float | None = None
+    overfits: int | None = None
 
     @property
     def multiplier(self) -> float:
         """The factor from ``lr_before`` to ``lr_after``: the action's, as rules and bounds changed it."""
         return next((b / a for a, b in zip(self.lr_before, self.lr_after, strict=True) if a > 0), 1.0)
+
+    @property
+    def deed(self) -> str:
+        """What it did, in a few words: ``raise x3``, ``keep``, ``rewind to the initial state x0.1``."""
+        times = "" if self.multiplier == 1 else f" x{self.multiplier:.2g}"
+        if self.restored is None:
+            return f"{self.action.label}{times}"
+        return f"rewind to {f'call {self.restored}' if self.restored else 'the initial state'}{times}"
+
+    def line(self, where: str | None = None) -> str:
+        """One line: where, the LR of the first group that is not frozen, the deed, the reason.
+
+        Args:
+            where: in place of ``call 15``, such as a framework's own epoch or step.
+        """
+        moved = [pair for pair in zip(self.lr_before, self.lr_after, strict=True) if pair[0] > 0]
+        before, after = moved[0] if moved else (0.0, 0.0)
+        lr = f"{before:.1e}" if before == after else f"{before:.1e} -> {after:.1e}"
+        return f"{where or f'call {self.epoch}'}  lr {lr}  {self.deed}  {self.reason}"
+
+    def __str__(self) -> str:
+        return self.line()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; :meth:`from_dict` reads them."""
@@ -63,7 +102,13 @@ class Decision:
                 epoch=int(values["epoch"]),
                 reason=str(values["reason"]),
                 source=str(values.get("source", "network")),
-                restored=None if values.get("restored") is None else int(values["restored"]),
+                restored=_number(int, values.get("restored")),
+                distance=_number(float, values.get("distance")),
+                overfits=_number(int, values.get("overfits")),
             )
         except (KeyError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(f"got {dict(values)!r:.120}, need what as_dict() makes: {error!r}") from error
+
+
+def _number(kind: Callable[[Any], _T], value: Any) -> _T | None:
+    return None if value is None else kind(value)

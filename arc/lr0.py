@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,17 +14,27 @@ if TYPE_CHECKING:
 
 
 def set_lr0(
-    lr0: Any, optimizer: torch.optim.Optimizer, settings: Settings, search: dict[str, Any]
+    lr0: Any,
+    optimizers: Sequence[torch.optim.Optimizer],
+    settings: Settings,
+    search: dict[str, Any],
 ) -> Suggestion:
     """Search the initial LR and set it; ``search`` holds what :func:`arc.suggest_lr` needs.
 
     Raises:
-        ValueError: ``lr0`` is not ``auto``, something is missing, or the mode is ``advise``.
+        ValueError: ``lr0`` is not ``auto``, something is missing, there are several optimizers, or the mode
+            is ``advise``.
     """
     if lr0 != "auto":
         raise ValueError(f"got lr0={lr0!r}, need 'auto' (an LR itself goes into the optimizer)")
     if settings.mode == "advise":
         raise ValueError("got lr0='auto' with mode='advise', which touches nothing")
+    if len(optimizers) > 1:
+        raise ValueError(
+            f"got lr0='auto' with {len(optimizers)} optimizers, the search steps one: search with each by "
+            "arc.suggest_lr before, or give the LRs"
+        )
+    (optimizer,) = optimizers
     for name, value in search.items():
         if value is None:
             raise ValueError(

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from arc.optimizers import lrs
 from arc.policy.default import PAPER, Policy
 
 Mode = Literal["control", "advise"]
+
+RENAMED: Final = "total_epochs is called total_calls now (it counts calls of step()): write total_calls=..."
+
+
+def renamed(total_calls: int | None, total_epochs: int | None) -> int | None:
+    """``total_calls``, or what was given under its old name, which is said."""
+    if total_epochs is None:
+        return total_calls
+    if total_calls is not None:
+        raise ValueError(f"got total_calls={total_calls!r} and total_epochs={total_epochs!r}, its old name")
+    warnings.warn(RENAMED, DeprecationWarning, stacklevel=3)
+    return total_epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +37,7 @@ class Settings:
 
     policy: Policy
     period: int
-    total_epochs: int | None
+    total_calls: int | None
     min_lr: float | None
     max_lr: float | None
     warmup: int
@@ -34,8 +47,8 @@ class Settings:
     def __post_init__(self) -> None:
         _whole("period", self.period, 1, "calls of step() from one decision to the next")
         _whole("warmup", self.warmup, 0, "calls of record() during which nothing changes")
-        if self.total_epochs is not None:
-            _whole("total_epochs", self.total_epochs, 1, "calls of step() in the whole training, or None")
+        if self.total_calls is not None:
+            _whole("total_calls", self.total_calls, 1, "calls of step() in the whole training, or None")
         low, high = self.bounds
         for name in ("min_lr", "max_lr"):
             _positive(name, getattr(self, name))
@@ -52,7 +65,7 @@ class Settings:
 
     def _refuse_extras(self) -> None:
         asked = {
-            "total_epochs": self.total_epochs is not None,
+            "total_calls": self.total_calls is not None,
             "min_lr": self.min_lr is not None,
             "max_lr": self.max_lr is not None,
             "warmup": self.warmup > 0,
@@ -72,22 +85,32 @@ class Settings:
         return low, lrs.HIGHEST if self.max_lr is None else self.max_lr
 
     @property
+    def total_epochs(self) -> int | None:
+        """The old name of :attr:`total_calls`."""
+        warnings.warn(RENAMED, DeprecationWarning, stacklevel=2)
+        return self.total_calls
+
+    @property
     def annealed_epochs(self) -> int:
-        """Epochs of the final fall of the LR; 0 without ``total_epochs``."""
-        return round(self.policy.anneal * self.total_epochs) if self.total_epochs else 0
+        """Calls of the final fall of the LR; 0 without ``total_calls``."""
+        return round(self.policy.anneal * self.total_calls) if self.total_calls else 0
 
     def anneals(self, epoch: int) -> bool:
-        """Whether the final stretch has begun after ``epoch`` calls; after it nothing changes any more."""
-        n = self.annealed_epochs
-        return n > 0 and self.total_epochs is not None and epoch >= self.total_epochs - n
+        """Whether the final stretch has begun after ``epoch`` calls, and the training is not past its end."""
+        n, total = self.annealed_epochs, self.total_calls
+        return n > 0 and total is not None and total - n <= epoch <= total
+
+    def passed(self, epoch: int) -> bool:
+        """Whether the training goes on after its last call."""
+        return self.total_calls is not None and epoch > self.total_calls
 
     def anneal_factor(self, epoch: int) -> float:
         """The factor on the LR after ``epoch`` calls, within or after the final stretch.
 
-        Over the last n epochs the LR falls in equal steps to 1/(n + 1) of what it was.
+        Over the last n calls the LR falls in equal steps to 1/(n + 1) of what it was.
         """
-        assert self.total_epochs is not None
-        left = self.total_epochs - epoch
+        assert self.total_calls is not None
+        left = self.total_calls - epoch
         return left / (left + 1) if left > 0 else 1.0
 
 

@@ -60,7 +60,7 @@ def _median_seconds(call: Callable[[], object], repeats: int) -> float:
 
 def _controller(network: arc.Network) -> arc.Controller:
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
-    return arc.Controller(optimizer, network=network, period=PERIOD)
+    return arc.Controller(optimizer, network=network, period=PERIOD, verbose=False)
 
 
 def decisions(network: arc.Network, path: Path | None) -> list[Cost]:
@@ -140,7 +140,7 @@ def share(name: str, network: arc.Network, epochs: int = 4 * PERIOD) -> Cost:
     """Share of the controller in the CPU time of a mini task with Adam."""
     task = registry.get(name)
     run = TaskRun(task, task.load(Source()), optimizer="adam", lr=task.lr_range["adam"][0], seed=0)
-    controller = arc.Controller(run.optimizer, network=network, period=PERIOD)
+    controller = arc.Controller(run.optimizer, network=network, period=PERIOD, verbose=False)
     run.train(run.steps_per_epoch)  # warms up
     training = controlling = 0.0
     for _ in range(epochs):

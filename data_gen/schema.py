@@ -83,3 +83,33 @@ TRIAL = pa.schema(
         _field("seconds", pa.float64(), "wall time of the cycle"),
     ]
 )
+
+SWEEP_LISTS = (
+    *("lr", "val_loss", "train_mean", "train_spread"),
+    *("step", "norm", "distance", "cosine", "cosine2", "tensor_cosine", "tensor_step"),
+)
+"""Columns of :data:`SWEEP` with one or more values for each call."""
+
+SWEEP = pa.schema(
+    [
+        _field("run_id", pa.string(), "hash of everything that decides the sweep: the same in all its runs"),
+        *[
+            TRIAL.field(name)
+            for name in ("task", "scale", "variant", "optimizer", "epoch_steps", "pass_steps")
+        ],
+        *[TRIAL.field(name) for name in ("batch_size", "weight_decay", "clip", "warmup", "precision")],
+        *[TRIAL.field(name) for name in ("parameters", "tensors", "lr0", "start_norm")],
+        _field("kind", pa.string(), "constant: one LR, annealed over the last calls; walk: the LR jumps"),
+        _field("number", pa.int32(), "place in the grid of LRs, or number of the walk"),
+        _field("calls", pa.int32(), "calls (epochs) that the run was to have; a run that diverged has fewer"),
+        _field("lr", _LIST, "per call"),
+        _field("val_loss", _LIST, "per call; ends with NaN where the run diverged"),
+        _field(
+            "train_mean", _LIST, "per finite call min(25, epoch_steps) block averages (arc.history.blocks)"
+        ),
+        _field("train_spread", _LIST, "the noise within each block"),
+        *_movement("", "the call"),
+        TRIAL.field("tensor_cosine"),
+        TRIAL.field("tensor_step"),
+    ]
+)

@@ -115,12 +115,19 @@ def write(path: str, table: pa.Table) -> None:
 
 def trial_table(rows: Iterable[Mapping[str, Any]], configuration: Mapping[str, Any]) -> pa.Table:
     """Rows of a trial as a table whose metadata say how they were made."""
+    return table(rows, schema.TRIAL, configuration)
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]], expected: pa.Schema, configuration: Mapping[str, Any]
+) -> pa.Table:
+    """Rows of a schema as a table whose metadata say how they were made."""
     metadata = {
         "arc.schema_version": str(schema.VERSION),
         "arc.versions": json.dumps(versions() | {"machine": machine.processor()}),
         "arc.configuration": json.dumps(configuration, sort_keys=True, default=str),
     }
-    return pa.Table.from_pylist(list(rows), schema=schema.TRIAL.with_metadata(metadata))
+    return pa.Table.from_pylist(list(rows), schema=expected.with_metadata(metadata))
 
 
 def versions() -> dict[str, str]:

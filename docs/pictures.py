@@ -39,7 +39,7 @@ def train(directory: Path) -> None:
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16 * 64, 10)
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-5)
-    settings = {"period": PERIOD, "total_epochs": EPOCHS, "log_dir": directory}
+    settings = {"period": PERIOD, "total_calls": EPOCHS, "log_dir": directory, "verbose": False}
     controller = arc.Controller(optimizer, model=model, rollback=True, **settings)
     for _ in range(EPOCHS):
         model.train()

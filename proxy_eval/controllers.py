@@ -58,7 +58,8 @@ class Arc:
 
         def begin(run: Run, epochs: int) -> Controller:
             warnings.simplefilter("ignore", RecoveryWarning)  # the decisions tell: they are in the results
-            more: dict[str, Any] = {"total_epochs": epochs} if self.anneal else {}
+            more: dict[str, Any] = {"total_calls": epochs} if self.anneal else {}
+            more["verbose"] = False
             more["rollback"] = self.rollback
             if self.rollback:
                 more["model"] = run.model

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc.history.blocks import blocks
 from arc.numbers import number
 
 CAPACITY: Final = 1024
@@ -29,6 +30,7 @@ class CallLosses(NamedTuple):
         first: the first of them that is finite; NaN likewise.
         bad: share of them that is not finite; small and above 0 where only losses were that are not kept.
         blocks: means of up to :data:`BLOCKS` stretches of equal length, oldest first, of the finite ones.
+        points, spreads: the finite ones as :func:`arc.history.blocks.blocks` gives them.
         period: the finite losses of the period that were kept.
     """
 
@@ -36,6 +38,8 @@ class CallLosses(NamedTuple):
     first: float
     bad: float
     blocks: tuple[float, ...]
+    points: list[float]
+    spreads: list[float]
     period: list[float]
 
 
@@ -144,7 +148,7 @@ class LossBuffer:
         """End a call, in one transfer of at most 4 kB; NaN and nothing if there was no loss."""
         period, dropped = self._on_host()
         if not period:
-            return CallLosses(math.nan, math.nan, 0.0, (), period)
+            return CallLosses(math.nan, math.nan, 0.0, (), [], [], period)
         since = period[min(self._call_start, len(period) - 1) :]
         self._call_start = len(period)
         if not math.isfinite(dropped):  # told once: the next call has losses of its own
@@ -156,7 +160,9 @@ class LossBuffer:
         if not math.isfinite(sum(period)):  # an earlier call of the period may have had a bad one
             period = [loss for loss in period if math.isfinite(loss)]
         mean, first = (sum(finite) / len(finite), finite[0]) if finite else (math.nan, math.nan)
-        return CallLosses(mean, first, bad, _blocks(finite), period)
+        return CallLosses(
+            mean, first, bad, _blocks(finite), *(blocks(finite) if finite else ([], [])), period
+        )
 
     def values(self) -> list[float]:
         """The kept losses of the period, oldest first; one transfer."""

@@ -53,6 +53,31 @@ class Movement:
     tensor_cosine: Quantiles = NO_QUANTILES
     tensor_step: Quantiles = NO_QUANTILES
 
+    def packed(self) -> list[float]:
+        """The :data:`FLOATS` numbers in a row, for a collective; :meth:`unpacked` reads them."""
+        scalars = [self.step, self.norm, self.start, self.distance, self.cosine, self.cosine2]
+        return [*scalars, *self.tensor_cosine, *self.tensor_step]
+
+    @classmethod
+    def unpacked(cls, row: Sequence[float]) -> Movement:
+        """What :meth:`packed` made a row of."""
+        step, norm, start, distance, cosine, cosine2, *quantiles = map(float, row)
+        a, b, c, d, e, f, g, h, i, j = quantiles
+        return cls(
+            step=step,
+            norm=norm,
+            start=start,
+            distance=distance,
+            cosine=cosine,
+            cosine2=cosine2,
+            tensor_cosine=(a, b, c, d, e),
+            tensor_step=(f, g, h, i, j),
+        )
+
+
+FLOATS: Final = 16
+"""Numbers of a :meth:`Movement.packed`."""
+
 
 class Sums(NamedTuple):
     """What a call tells tensor by tensor: arrays of float64, one value for each parameter tensor.

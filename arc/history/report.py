@@ -10,7 +10,9 @@ from typing import Any, Final
 import torch
 import torch.distributed as dist
 
+from arc.history.blocks import POINTS
 from arc.history.losses import BLOCKS, CAPACITY
+from arc.history.movement import FLOATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,11 @@ class Report:
         still: the same, with the tensors that stood still.
         val_loss: the validation loss, None if there was none or none that is finite.
         stride: steps from one of ``losses`` to the next.
+        weights: how the weights moved, as :meth:`arc.history.movement.Movement.packed` has it; empty where
+            they are not followed.
+        points, spreads: the call's finite losses as :func:`arc.history.blocks.blocks` gives them.
+        distance, spread: what the network says of the LR (:class:`arc.network.estimator.Answer`); NaN where
+            it was not asked. Every rank asks for itself, of what all ranks know.
         blocks: means of up to :data:`~arc.history.losses.BLOCKS` stretches of the call's losses.
         losses: the period's losses when it ends with this call; otherwise empty.
     """
@@ -53,15 +60,32 @@ class Report:
     still: float = math.nan
     val_loss: float | None = None
     stride: int = 1
+    distance: float = math.nan
+    spread: float = math.nan
+    weights: Sequence[float] = ()
+    points: Sequence[float] = ()
+    spreads: Sequence[float] = ()
     blocks: Sequence[float] = ()
     losses: Sequence[float] = ()
 
+    @property
+    def movement(self) -> dict[str, Any]:
+        """What is known of how the weights moved: the :data:`MOVEMENT` that are numbers, and ``weights``."""
+        found = {name: getattr(self, name) for name in MOVEMENT}
+        known = {name: value for name, value in found.items() if not math.isnan(value)}
+        return known | ({"weights": list(self.weights)} if self.weights else {})
+
+
+MOVEMENT: Final = ("whole", "moved", "shift", "cosine", "pulse", "still")
+"""How the weights moved in a call."""
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")
 _MEANS: Final = ("mean", "first", "bad", "moved", "shift", "cosine", "pulse", "still")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
-assert {f.name for f in fields(Report)} == {*_SCALARS, "blocks", "losses"}
+_ROWS: Final = {"weights": FLOATS, "points": POINTS, "spreads": POINTS, "blocks": BLOCKS, "losses": CAPACITY}
+"""Fields with several values, and how many they are at most."""
+assert {f.name for f in fields(Report)} == {*_SCALARS, *_ROWS, "distance", "spread"}
 
 
 def over_ranks(report: Report) -> Report:
@@ -96,8 +120,8 @@ def merged(reports: list[Report]) -> Report:
         whole=min((r.whole for r in reports if not math.isnan(r.whole)), default=math.nan),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
-        blocks=_columns([r.blocks for r in reports]),
         losses=_columns([r.losses[:: stride // r.stride] for r in reports]),
+        **{name: _columns([getattr(r, name) for r in reports]) for name in _ROWS if name != "losses"},
     )
 
 
@@ -114,7 +138,7 @@ def _packed(report: Report) -> list[float]:
     values = [getattr(report, name) for name in _SCALARS]
     scalars = [math.nan if value is None else float(value) for value in values]
     # A fixed size: ranks at different calls then meet in one collective and can be told apart.
-    return [*scalars, *_filled(report.blocks, BLOCKS), *_filled(report.losses, CAPACITY)]
+    return [*scalars, *(v for name, size in _ROWS.items() for v in _filled(getattr(report, name), size))]
 
 
 def _filled(values: Sequence[float], length: int) -> list[float]:
@@ -125,14 +149,12 @@ def _unpacked(row: list[float]) -> Report:
     found: dict[str, Any] = dict(zip(_SCALARS, row, strict=False))
     val_loss = found.pop("val_loss")
     integers = {name: int(found.pop(name)) for name in ("epoch", *_COUNTS)}
-    blocks, losses = row[len(_SCALARS) :][: BLOCKS + 1], row[len(_SCALARS) + BLOCKS + 1 :]
-    return Report(
-        **integers,
-        **found,
-        val_loss=None if math.isnan(val_loss) else val_loss,
-        blocks=blocks[1 : 1 + int(blocks[0])],
-        losses=losses[1 : 1 + int(losses[0])],
-    )
+    rows: dict[str, list[float]] = {}
+    begin = len(_SCALARS)
+    for name, size in _ROWS.items():
+        rows[name] = row[begin + 1 : begin + 1 + int(row[begin])]
+        begin += size + 1
+    return Report(**integers, **found, **rows, val_loss=None if math.isnan(val_loss) else val_loss)
 
 
 def _gathered(row: list[float]) -> list[list[float]]:

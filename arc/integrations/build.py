@@ -25,6 +25,6 @@ def build(
     The network is read from ``path`` (the shipped controller if None), unless the settings hold one.
     """
     chosen = {"scheduler": scheduler, "model": model, **settings}
-    if chosen.get("network") is None:
+    if chosen.get("network") is None and path is not None:
         chosen["network"] = weights.load(path)
     return Controller(optimizer, **chosen)

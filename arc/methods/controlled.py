@@ -26,7 +26,7 @@ class Controlled(Method):
         controller: called when the run begins or is resumed.
 
     Example:
-        >>> method = Controlled(controller=lambda run, epochs: Controller(run.optimizer, total_epochs=epochs))
+        >>> method = Controlled(controller=lambda run, epochs: Controller(run.optimizer, total_calls=epochs))
     """
 
     controller: ControllerFactory

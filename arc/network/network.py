@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ class Network(nn.Module):
     layer where Keras has one (79,043 parameters there).
     """
 
+    about: tuple[dict[str, Any], str] | None = None
+    """How the network came about, and its card, where it was read from a controller directory."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Sequential(
@@ -35,6 +39,10 @@ class Network(nn.Module):
         self.lstm = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
         self.dense = nn.Sequential(nn.Linear(UNITS, 32), nn.ReLU(), nn.Linear(32, 3))
         self._layers: Any = tuple(self.conv[i] for i in (0, 3)), tuple(self.dense[i] for i in (0, 2))
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell these weights from others."""
+        return digest(self)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits of shape (batch, 3) for windows of shape (batch, 300, 3)."""
@@ -58,3 +66,9 @@ class Network(nn.Module):
         )
         units = linear(last[-1], hidden.weight, hidden.bias).relu()
         return linear(units, output.weight, output.bias)
+
+
+def digest(network: nn.Module) -> str:
+    """Sixteen hexadecimal digits of a network's weights."""
+    arrays = (value.detach().cpu().float().numpy() for value in network.state_dict().values())
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]

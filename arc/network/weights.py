@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from arc.actions import Action
+from arc.history import observation
 from arc.history.features import LENGTH, MAX_PERIODS
 
 if TYPE_CHECKING:
+    from arc.network.estimator import Estimator
     from arc.network.network import Network
 
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
@@ -33,7 +35,18 @@ FORMAT: Final[dict[str, Any]] = {
     },
     "actions": {a.label: a.multiplier for a in Action},
 }
-"""What every config.json states; a loader refuses what differs from it."""
+"""What the config.json of a paper's network states; a loader refuses what differs from it."""
+SECOND: Final[dict[str, Any]] = {
+    "format": "arc-controller",
+    "format_version": 2,
+    "features": {
+        "shape": [observation.LENGTH, len(observation.CHANNELS)],
+        "channels": list(observation.CHANNELS),
+        "numbers": list(observation.NAMES),
+    },
+    "actions": FORMAT["actions"],
+}
+"""The same of a network that sees movement (:class:`arc.network.estimator.Estimator`)."""
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -50,14 +63,33 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "dense.2.weight": (3, 32),
     "dense.2.bias": (3,),
 }
-"""Names and shapes of the network's weights."""
+"""Names and shapes of the paper's network."""
+ESTIMATOR: Final[dict[str, tuple[int, ...]]] = {
+    "centre": (len(observation.NAMES),),
+    "scale": (len(observation.NAMES),),
+    "conv.0.weight": (32, len(observation.CHANNELS), 5),
+    "conv.0.bias": (32,),
+    "conv.3.weight": (48, 32, 5),
+    "conv.3.bias": (48,),
+    **{f"lstm.{kind}_l{layer}": (192, 48) for layer in (0, 1) for kind in ("weight_ih", "weight_hh")},
+    **{f"lstm.{kind}_l{layer}": (192,) for layer in (0, 1) for kind in ("bias_ih", "bias_hh")},
+    "numbers.0.weight": (96, len(observation.NAMES)),
+    "numbers.0.bias": (96,),
+    "numbers.2.weight": (96, 96),
+    "numbers.2.bias": (96,),
+    "dense.0.weight": (64, 144),
+    "dense.0.bias": (64,),
+    "dense.2.weight": (5, 64),
+    "dense.2.bias": (5,),
+}
+"""Names and shapes of the network that sees movement."""
 
 
 class WeightsError(ValueError):
     """A controller's files are missing, damaged or foreign; the message names the file."""
 
 
-def save(network: Network, directory: str | Path, config: dict[str, Any], card: str) -> None:
+def save(network: Network | Estimator, directory: str | Path, config: dict[str, Any], card: str) -> None:
     """Write a controller directory; it appears whole or not at all.
 
     Args:
@@ -81,7 +113,9 @@ def save(network: Network, directory: str | Path, config: dict[str, Any], card: 
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         (made / WEIGHTS).write_bytes(to_bytes(arrays))
-        (made / CONFIG).write_text(json.dumps({**FORMAT, "config": config}, indent=2) + "\n", "utf-8")
+        (made / CONFIG).write_text(
+            json.dumps({**_format(arrays), "config": config}, indent=2) + "\n", "utf-8"
+        )
         (made / CARD).write_text(card, "utf-8")
         made.chmod(0o755)
         _replace(made, target)
@@ -89,13 +123,22 @@ def save(network: Network, directory: str | Path, config: dict[str, Any], card: 
         shutil.rmtree(made, ignore_errors=True)
 
 
-def load(path: str | Path | None = None) -> Network:
+def paper() -> Path:
+    """The directory of the shipped network by the paper's recipe, which sees losses alone."""
+    return PRETRAINED / "paper" if (PRETRAINED / "paper").is_dir() else PRETRAINED
+
+
+def load(path: str | Path | None = None) -> Network | Estimator:
     """The network of a controller directory (the shipped one by default), in evaluation mode on the CPU.
 
     Raises:
         WeightsError: a file is missing, damaged, of another format or of an unknown version.
     """
-    return network_of(load_arrays(path))
+    network = network_of(load_arrays(path))
+    config, card = read_config(path).get("config"), (PRETRAINED if path is None else Path(path)) / CARD
+    if isinstance(config, dict) and card.is_file():
+        network.about = config, card.read_text("utf-8")
+    return network
 
 
 def load_arrays(path: str | Path | None = None) -> Arrays:
@@ -122,7 +165,7 @@ def read_config(path: str | Path | None = None) -> dict[str, Any]:
         raise WeightsError(f"{file} is damaged: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT["format"]:
         raise WeightsError(f"{file} describes no ARC controller (format {FORMAT['format']!r})")
-    for key, known in FORMAT.items():
+    for key, known in (SECOND if found.get("format_version") == 2 else FORMAT).items():
         if found.get(key) != known:
             raise WeightsError(
                 f"{file}: got {key}={found.get(key)!r}, this arc knows {known!r}; upgrade arc-lr"
@@ -136,14 +179,15 @@ def read_card(path: str | Path | None = None) -> str:
     return _file(path, CARD).read_text("utf-8")
 
 
-def network_of(arrays: Arrays) -> Network:
+def network_of(arrays: Arrays) -> Network | Estimator:
     """The network with these weights, in evaluation mode on the CPU."""
     import torch
 
+    from arc.network.estimator import Estimator
     from arc.network.network import Network
 
     with torch.device("meta"):  # no weights are drawn, so the global random state stays as it is
-        network = Network()
+        network: Network | Estimator = Estimator() if "centre" in arrays else Network()
     # on the CPU in float32, whatever the user's defaults are
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in arrays.items()}, assign=True)
     return network.eval().requires_grad_(False)
@@ -163,13 +207,18 @@ def _file(path: str | Path | None, name: str) -> Path:
 def check(arrays: Arrays, where: str) -> None:
     """WeightsError, which names the place ``where``, for weights that are not finite or another network's."""
     shapes = {k: v.shape for k, v in arrays.items()}
-    wrong = {k for k in shapes.keys() | SHAPES.keys() if shapes.get(k) != SHAPES.get(k)}
+    known = ESTIMATOR if "centre" in arrays else SHAPES
+    wrong = {k for k in shapes.keys() | known.keys() if shapes.get(k) != known.get(k)}
     if wrong:
         name = min(wrong)
-        raise WeightsError(f"{where}: got {name} of shape {shapes.get(name)}, need {SHAPES.get(name)}")
+        raise WeightsError(f"{where}: got {name} of shape {shapes.get(name)}, need {known.get(name)}")
     for name, array in arrays.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise WeightsError(f"{where}: {name} must hold finite float32 values")
+
+
+def _format(arrays: Arrays) -> dict[str, Any]:
+    return SECOND if "centre" in arrays else FORMAT
 
 
 def _replace(made: Path, target: Path) -> None:

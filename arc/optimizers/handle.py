@@ -65,7 +65,8 @@ class Optimizers:
                     raise ValueError(f"got lr={lr} and min_lr={min_lr}, the LR must start within the bounds")
                 if max_lr is not None and lr > max_lr:
                     raise ValueError(f"got lr={lr} and max_lr={max_lr}, the LR must start within the bounds")
-        self._left = before
+        self.left: tuple[float, ...] = before
+        """The LRs as the last move left them, or as they were last looked at: other ones are foreign."""
 
     @property
     def groups(self) -> list[Any]:
@@ -98,7 +99,7 @@ class Optimizers:
             return before, before
         after = lrs.scale(self.groups, allowed)
         schedulers.scale(self.groups, self._schedulers, allowed)
-        self._left = after
+        self.left = after
         return before, after
 
     def allowed(self, multiplier: float) -> float:
@@ -113,7 +114,7 @@ class Optimizers:
         it undoes no decision. Groups added since are no writes.
         """
         now = lrs.values(self.groups, allow_zero=True)
-        left, self._left = self._left, now
+        left, self.left = self.left, now
         if self._schedulers or not self.in_control:
             return ()
         found = tuple(

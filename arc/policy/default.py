@@ -26,7 +26,7 @@ class Policy:
             ``rollback`` a raise after which the training loss got worse as well is taken back with the
             state of model and optimizer from before it.
         min_confidence: a less probable raise or lower becomes a keep; 0 switches it off.
-        anneal: the last share of ``total_epochs`` over which the LR falls linearly towards 0; in
+        anneal: the last share of ``total_calls`` over which the LR falls linearly towards 0; in
             [0, 1), 0 switches it off.
 
     Raises:
@@ -92,11 +92,14 @@ class PolicyState:
     Args:
         policy: the rules.
         anneals: whether a final anneal comes.
+
+    Attributes:
+        anneals: the same; whoever knows that it is over sets it to False.
     """
 
     def __init__(self, policy: Policy, *, anneals: bool = False) -> None:
         self.policy = policy
-        self._hesitation = policy.hesitation if anneals else 1.0
+        self.anneals = anneals
         self._streak = 0
         self._last = Action.KEEP
         self._last_multiplier = 1.0
@@ -147,7 +150,8 @@ class PolicyState:
         power: float = min(self._streak, self.policy.acceleration) if accelerates else 1
         why = f"{self._streak} in a row"
         if action is Action.LOWER and not accelerates:
-            power, why = self._hesitation, "doubtful, and the anneal is to come"
+            power = self.policy.hesitation if self.anneals else 1
+            why = "doubtful, and the anneal is to come"
         elif action is Action.RAISE and accelerates and still and self.policy.acceleration > 1:
             power, why = max(power, LEAP), "the net has hardly moved"
         if action is not Action.KEEP and power != 1:

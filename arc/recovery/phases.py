@@ -16,6 +16,8 @@ from arc.history.report import Report
 from arc.recovery.pulse import ALIVE
 from arc.recovery.yardstick import Yardstick
 
+TOO_HIGH: Final = 0.9
+"""Decades above the best LR from which on a start begins again."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 START_PERIODS: Final = 3
@@ -182,7 +184,8 @@ def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
 
 def in_start(state: State, now: Situation) -> bool:
     """Whether what ruins the run leads back to the initial state."""
-    return now.has("initial") and state.good_calls < now.start_calls and state.restarts < RESTARTS
+    start = state.good_calls < now.start_calls and state.restarts < RESTARTS
+    return start and now.has("initial") and now.relearns
 
 
 # -- the rules --------------------------------------------------------------------------------
@@ -214,7 +217,7 @@ def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
 def _second_start(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
     """The end of a second start: it is kept if the loss fell nearly as far as at the first."""
     first = state.first_start
-    if first is None or yard.first is None:
+    if first is None or yard.first is None or not math.isnan(report.distance):
         return None
     if yard.first - _low(report) < AS_FAR * (yard.first - first.low):
         return Verdict(
@@ -253,6 +256,8 @@ def _ruined(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
     """A start whose loss is no lower than at the very start though the weights moved far."""
     if not in_start(state, now) or now.anneals or yard.first is None or not now.explosions:
         return None
+    if not math.isnan(report.distance):
+        return None
     spike = max(report.blocks, default=-math.inf) >= SPIKE * yard.first > 0
     scatter = yard.noise if math.isfinite(yard.noise) else 0.0  # in the first call nobody can tell
     if not (report.shift >= RUINED and (report.mean >= yard.first + CLEAR * scatter or spike)):
@@ -262,13 +267,23 @@ def _ruined(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
 
 def _far(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
     """A start that moved the weights so far that a second one at a tenth of the LR is tried."""
-    if not in_start(state, now) or now.anneals or not now.explosions:
+    if not in_start(state, now) or now.anneals or not now.explosions or not math.isnan(report.distance):
         return None
     once = state.good_calls == 0 and report.shift >= FAR
     twice = state.good_calls == 1 and report.shift >= FAR_TWICE and report.cosine < TURNED
     if not (once or twice):
         return None
     return _second(state, report)
+
+
+def _too_high(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+    """A start at an LR that the network tells to be far too high, in a call that has learned nothing."""
+    if not in_start(state, now) or now.anneals or not report.distance > TOO_HIGH:
+        return None
+    if yard.first is None or report.mean < yard.first:
+        return None  # it learns: a lower LR will do
+    trouble = f"LR about {10**report.distance:.0f} times too high, and the loss has not fallen"
+    return replace(_again(state, trouble), factor=10 ** (-0.8 * report.distance))
 
 
 def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -306,7 +321,7 @@ def _dead(state: State, report: Report, yard: Yardstick, now: Situation) -> Verd
 
     What stands still altogether may be frozen by other means: it counts where what was learned is lost, too.
     """
-    if now.anneals or not (now.has("initial") and now.relearns):
+    if now.anneals or not (now.has("initial") and now.relearns) or not math.isnan(report.distance):
         return None
     lost = yard.first is not None and report.mean >= (yard.first + yard.best) / 2
     if not (report.pulse < ALIVE or (report.still < ALIVE and lost)):
@@ -322,6 +337,7 @@ _RULES: Final[tuple[Callable[[State, Report, Yardstick, Situation], Verdict | No
     _broken,
     _second_start,
     _trial,
+    _too_high,
     _ruined,
     _far,
     _explosion,

@@ -11,7 +11,7 @@ from typing import Final
 from arc._version import __version__
 from arc.decision import Decision
 from arc.view.journal import RunLog
-from arc.view.plot import Logged
+from arc.view.plot import spans_decades
 from arc.view.svg import Line, Mark, chart
 
 ROWS: Final = 200
@@ -19,7 +19,8 @@ ROWS: Final = 200
 
 _HEAD: Final = (
     '<tr><th>call</th><th class="detail">LR</th><th></th><th class="detail">raise</th>'
-    '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th><th>reason</th></tr>'
+    '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th>'
+    '<th class="reason">reason</th></tr>'
 )
 
 
@@ -55,7 +56,7 @@ def _style() -> str:
 def _summary(log: RunLog, *, running: bool) -> str:
     last = log.calls[-1]
     measured = [c for c in log.calls if c.val_loss is not None and math.isfinite(c.val_loss)]
-    total = log.settings.get("total_epochs")
+    total = log.settings.get("total_calls")
     values = {
         "call" + (" (running)" if running else ""): f"{last.epoch}" + (f" of {total}" if total else ""),
         "LR now": f"{_lr_now(log):.3g}",
@@ -91,13 +92,8 @@ def _charts(log: RunLog, width: int, height: int) -> str:
     if measured:
         losses.append(Line(name="validation", kind="val", points=measured))
     above = chart("learning rate, decisions", [lr], marks, width=width, height=height, log=True)
-    below = chart("loss", losses, width=width, height=height, log=_spans_decades(log.calls))
+    below = chart("loss", losses, width=width, height=height, log=spans_decades(log.calls))
     return f"{above}\n{below}"
-
-
-def _spans_decades(calls: Sequence[Logged]) -> bool:
-    values = [v for c in calls for v in (c.train_loss, c.val_loss) if v is not None and math.isfinite(v)]
-    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
 
 
 def _table(decisions: Sequence[Decision]) -> str:
@@ -110,9 +106,10 @@ def _table(decisions: Sequence[Decision]) -> str:
 
 def _row(d: Decision) -> str:
     asked = d.source == "network"
+    deed = d.action.label if d.restored is None else "rewind"
     shares = "".join(f'<td class="detail">{f"{p:.2f}" if asked else ""}</td>' for p in d.probabilities)
     return (
         f'<tr><td>{d.epoch}</td><td class="detail">{d.lr_before[0]:.2e}</td>'
-        f'<td class="action {d.action.label}">{d.action.label}</td>{shares}'
-        f"<td>{d.lr_after[0]:.2e}</td><td>{escape(d.reason)}</td></tr>"
+        f'<td class="action {d.action.label}">{deed}</td>{shares}'
+        f'<td>{d.lr_after[0]:.2e}</td><td class="reason">{escape(d.reason)}</td></tr>'
     )

@@ -16,11 +16,11 @@ from arc.policy.default import Policy, PolicyName
 from arc.view import logs
 
 
-class _Logged:
-    """In the place of an optimizer: its LR is the log's."""
+class Logged:
+    """In the place of an optimizer: its groups' LRs are the log's."""
 
-    def __init__(self, lr: float) -> None:
-        self.param_groups = [{"lr": lr}]
+    def __init__(self, *lrs: float) -> None:
+        self.param_groups = [{"lr": lr} for lr in lrs]
 
 
 def replay(
@@ -51,9 +51,9 @@ def replay(
         raise logs.LogError("the log has no LR: give the run's with --lr 0.001, or its name with --lr-name")
     if not any(lrs):
         raise logs.LogError("the log's LR is 0 in every call, is it the right name? see --lr-name")
-    optimizer: Any = _Logged(next(value for value in lrs if value))
+    optimizer: Any = Logged(next(value for value in lrs if value))
     controller = Controller(
-        optimizer, network=weights.load(path), period=period, policy=policy, mode="advise"
+        optimizer, network=weights.load(path), period=period, policy=policy, mode="advise", verbose=False
     )
     for call, value in zip(calls, lrs, strict=True):
         optimizer.param_groups[0]["lr"] = value

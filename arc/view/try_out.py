@@ -45,7 +45,9 @@ def run(
     controller = None
     if controlled:
         network = weights.load(path)
-        controller = Controller(optimizer, network=network, model=net, rollback=True, total_epochs=epochs)
+        controller = Controller(
+            optimizer, network=network, model=net, rollback=True, total_calls=epochs, verbose=False
+        )
     val_losses = []
     for _ in range(epochs):
         for rows in torch.randperm(len(train), generator=generator)[:ROWS].split(BATCH):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from arc.decision import Decision
 from arc.view.journal import FILE, RunLog, read
 from arc.view.page import page
 
@@ -22,15 +24,17 @@ def watch(
     say: Callable[[str], None],
     follow: bool = True,
     pause: Callable[[float], None] = time.sleep,
+    width: int | None = None,
 ) -> None:
     """Say every call of the run, and keep ``arc.html`` in its directory up to date.
 
     Args:
         directory: of the run (``log_dir``).
         say: takes a line.
-        follow: go on until the run's last call (``total_epochs``) or an interrupt; otherwise say what is
+        follow: go on until the run's last call (``total_calls``) or an interrupt; otherwise say what is
             there and return. A log that does not exist yet is waited for.
         pause: waits some seconds.
+        width: columns within which reasons are wrapped in theirs; None wraps nothing.
 
     Raises:
         ValueError: no log, or one that is damaged.
@@ -43,7 +47,7 @@ def watch(
         over = not follow or _over(log)
         if said > len(log.calls):  # the run has started again
             said = 0
-        for line in _lines(log, said):
+        for line in _lines(log, said, width):
             say(line)
         said = len(log.calls)
         shown = page(directory.resolve().name, log, refresh=None if over else REFRESH) if said else ""
@@ -70,22 +74,26 @@ def _looks(directory: Path, follow: bool, pause: Callable[[float], None]) -> Ite
 
 
 def _over(log: RunLog) -> bool:
-    total = log.settings.get("total_epochs")
+    total = log.settings.get("total_calls")
     return bool(total and log.calls and log.calls[-1].epoch >= total)
 
 
-def _lines(log: RunLog, said: int) -> Iterator[str]:
+def _lines(log: RunLog, said: int, width: int | None) -> Iterator[str]:
     decisions = {d.epoch: d for d in log.decisions}
     if not said and log.calls:
         yield HEAD
     for call in log.calls[said:]:
         val = f"{call.val_loss:11.4g}" if call.val_loss is not None else f"{'-':>11}"
+        front = f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}"
         decided = decisions.get(call.epoch)
-        words = ""
-        if decided is not None:
-            sure = f", p={max(decided.probabilities):.2f}" if decided.source == "network" else ""
-            words = f"  {decided.action.label} to {decided.lr_after[0]:.2e}{sure}"
-        yield f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}{words}"
+        yield front if decided is None else _with_words(front + "  ", decided, width)
+
+
+def _with_words(front: str, decision: Decision, width: int | None) -> str:
+    """What was decided and why, wrapped behind the numbers."""
+    words = f"{decision.deed} to {decision.lr_after[0]:.2e}: {decision.reason}"
+    room = len(words) if width is None else max(20, width - len(front))
+    return front + ("\n" + " " * len(front)).join(textwrap.wrap(words, room))
 
 
 def _write(file: Path, text: str) -> None:

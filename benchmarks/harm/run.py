@@ -23,7 +23,7 @@ def controlled(training: Training, arm: str) -> arc.Controller | None:
     """The controller of an arm: the only place where one is made."""
     if arm == "none":
         return None
-    settings: dict[str, Any] = {"total_epochs": training.calls}
+    settings: dict[str, Any] = {"total_calls": training.calls, "verbose": False}
     if training.schedulers:
         settings["scheduler"] = training.schedulers
     if arm == "guard":

@@ -118,7 +118,7 @@ def test_nothing_changes_during_the_warmup(answering: Answering) -> None:
         ({"min_lr": 0.2, "max_lr": 0.1}, "above max_lr"),
         ({"warmup": -1}, "got warmup=-1"),
         ({"warmup": 1.5}, r"got warmup=1\.5"),
-        ({"total_epochs": 0}, "got total_epochs=0"),
+        ({"total_calls": 0}, "got total_calls=0"),
         ({"period": True}, "got period=True"),
         ({"scheduler": "cosine"}, "got scheduler='cosine'"),
         ({"lr0": 0.1}, r"got lr0=0\.1"),

@@ -12,7 +12,7 @@ import arc
 FOLDER = Path(arc.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
 ON_IMPORT = {"arc", "torch", "numpy", "safetensors", *sys.stdlib_module_names}
-ON_USE = {"matplotlib", "sklearn", "scipy", "h5py", "onnx", "tensorboard"}
+ON_USE = {"matplotlib", "sklearn", "scipy", "h5py", "onnx", "tensorboard", "huggingface_hub"}
 FRAMEWORKS = {"lightning", "transformers", "keras"}
 PIPELINE = {"tasks", "data_gen", "training", "proxy_eval", "benchmarks", "tests"}
 

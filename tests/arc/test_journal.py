@@ -3,16 +3,20 @@
 import json
 import math
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import arc
 from arc.view import journal, logs
 from arc.view.page import page
 from arc.view.replay import replay
 from arc.view.watch import watch
+from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
@@ -26,12 +30,19 @@ def _run(network: arc.Network, folder: Path, epochs: int = 9, **settings: Any) -
 
 
 def test_the_log_holds_settings_calls_and_decisions(network: arc.Network, tmp_path: Path) -> None:
-    controller = _run(network, tmp_path, total_epochs=9)
+    controller = _run(network, tmp_path, total_calls=9)
     log = journal.read(tmp_path)
     assert log.decisions == controller.decisions
     assert [call.epoch for call in log.calls] == list(range(1, 10))
     assert log.calls[0].train_loss == pytest.approx(sum(falling(0)) / 10)
-    assert log.settings["total_epochs"] == 9 and log.settings["undo"] is True
+    assert log.settings["total_calls"] == 9 and log.settings["undo"] is True
+
+
+def test_a_log_with_the_old_name_of_the_total_is_read(network: arc.Network, tmp_path: Path) -> None:
+    _run(network, tmp_path, total_calls=9)
+    file = tmp_path / journal.FILE
+    file.write_text(file.read_text().replace("total_calls", "total_epochs"))
+    assert journal.read(tmp_path).settings["total_calls"] == 9
 
 
 def test_a_replay_of_the_log_sees_what_the_controller_saw(network: arc.Network, tmp_path: Path) -> None:
@@ -84,7 +95,7 @@ def test_an_unfinished_line_is_left_out(network: arc.Network, tmp_path: Path) ->
 
 
 def test_the_page_needs_nothing_from_elsewhere(network: arc.Network, tmp_path: Path) -> None:
-    controller = _run(network, tmp_path, total_epochs=20)
+    controller = _run(network, tmp_path, total_calls=20)
     log = journal.read(tmp_path)
     shown = page("<my run>", log, refresh=3)
     assert (
@@ -105,7 +116,7 @@ def test_odd_losses_are_drawn_around(network: arc.Network, tmp_path: Path, loss:
 
 def test_watch_follows_until_the_last_call(network: arc.Network, tmp_path: Path) -> None:
     said: list[str] = []
-    _run(network, tmp_path / "source", epochs=6, total_epochs=6)
+    _run(network, tmp_path / "source", epochs=6, total_calls=6)
     lines = (tmp_path / "source" / journal.FILE).read_text().splitlines(keepends=True)
     run = tmp_path / "run"
 
@@ -124,6 +135,52 @@ def test_watch_follows_until_the_last_call(network: arc.Network, tmp_path: Path)
     shutil.rmtree(run)
     with pytest.raises(ValueError, match="log_dir"):
         watch(run, say=said.append, follow=False)
+
+
+def test_watch_says_why_and_names_rewinds(answering: Answering, tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    network = answering(arc.Action.KEEP)
+    controller = arc.Controller(sgd, network=network, period=1, rollback=True, log_dir=tmp_path)
+    nn.init.constant_(model.weight, math.nan)
+    epoch(controller, falling(0))
+    epoch(controller, falling(1))
+    said: list[str] = []
+    watch(tmp_path, say=said.append, follow=False)
+    first, second = controller.decisions
+    assert said[1].endswith(f"rewind to the initial state x0.1 to 1.00e-02: {first.reason}")
+    assert said[2].endswith(f"keep to 1.00e-02: {second.reason}")
+    shown = (tmp_path / "arc.html").read_text()
+    assert '<td class="action lower">rewind</td>' in shown
+    said.clear()
+    watch(tmp_path, say=said.append, follow=False, width=80)
+    lines = [line for text in said[1:3] for line in text.splitlines()]
+    assert len(lines) > 4 and max(map(len, lines)) <= 80
+    assert first.reason in " ".join(line.strip() for line in lines)
+    assert "rewind" in [text.get_text() for text in controller.plot().axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "losses, scale", [([2.0, 1.0, 0.1], "log"), ([2.0, 1.0, 0.3], "linear"), ([2.0, 0.1, -1.0], "linear")]
+)
+def test_losses_over_decades_are_drawn_on_a_logarithmic_axis(
+    network: arc.Network, losses: list[float], scale: str
+) -> None:
+    controller = arc.Controller(optimizer(0.1), network=network)
+    for loss in [*losses, math.nan, math.inf]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            epoch(controller, [loss], 1.0)
+    assert controller.plot().axes[1].get_yscale() == scale
+
+
+def test_on_a_phone_a_reason_is_as_wide_as_the_page(network: arc.Network, tmp_path: Path) -> None:
+    """Nothing beside it, and no least width that would cut it at 400 px."""
+    controller = _run(network, tmp_path)
+    shown = page("run", journal.read(tmp_path))
+    phone = shown.split("@media (max-width: 640px)")[1].split("</style>")[0]
+    assert "grid-column: 1 / -1; min-width: 0" in phone
+    assert shown.count('<td class="reason">') == len(controller.decisions)
 
 
 class _Writer:
@@ -155,7 +212,7 @@ def test_tensorboard_reads_scalars_and_hyperparameters(network: arc.Network, tmp
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(tmp_path))
-    controller = arc.Controller(optimizer(0.1), network=network, writer=writer, total_epochs=30)
+    controller = arc.Controller(optimizer(0.1), network=network, writer=writer, total_calls=30)
     for e in range(3):
         epoch(controller, falling(e), 1.0 / (e + 1))
     writer.close()
@@ -164,4 +221,4 @@ def test_tensorboard_reads_scalars_and_hyperparameters(network: arc.Network, tmp
     assert [event.value for event in found.Scalars("arc/lr")] == pytest.approx([0.1] * 3)
     assert len(found.Scalars("arc/p_raise")) == 1
     hyperparameters = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    assert b"total_epochs" in hyperparameters and b"acceleration" in hyperparameters
+    assert b"total_calls" in hyperparameters and b"acceleration" in hyperparameters

@@ -340,7 +340,7 @@ def test_a_restore_keeps_the_weight_decay_that_the_user_set(answering: Answering
 def test_the_page_escapes_the_settings(network: arc.Network, tmp_path: Path) -> None:
     epoch(arc.Controller(optimizer(0.1), network=network, log_dir=tmp_path), falling(0))
     file = tmp_path / journal.FILE
-    file.write_text(file.read_text().replace('"settings": {', '"settings": {"total_epochs": "<script>", '))
+    file.write_text(file.read_text().replace('"settings": {', '"settings": {"total_calls": "<script>", '))
     assert "<script>" not in page("run", journal.read(tmp_path))
 
 

@@ -155,7 +155,7 @@ def test_frozen_layers_are_not_dead(answering: Answering) -> None:
     assert [training.epoch() for _ in range(5)] == [None] * 5
 
 
-@pytest.mark.parametrize("settings", [{"total_epochs": 50}, {"rollback": False}])
+@pytest.mark.parametrize("settings", [{"total_calls": 50}, {"rollback": False}])
 def test_in_the_anneal_and_without_rollback_nobody_looks(
     answering: Answering, settings: dict[str, Any]
 ) -> None:

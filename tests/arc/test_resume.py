@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 import arc
+from arc.decision import RecoveryWarning
 from arc.state import VERSION
-from tests.arc.helpers import falling, optimizer
+from tests.arc.conftest import Answering
+from tests.arc.helpers import epoch, falling, optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
 
@@ -41,7 +43,7 @@ def _run(
     return [d.as_dict() for d in controller.decisions]
 
 
-@pytest.mark.parametrize("settings", [{}, {"policy": "paper"}, {"total_epochs": EPOCHS, "warmup": 25}])
+@pytest.mark.parametrize("settings", [{}, {"policy": "paper"}, {"total_calls": EPOCHS, "warmup": 25}])
 def test_the_same_decisions_follow_at_any_point(network: arc.Network, settings: dict[str, Any]) -> None:
     unbroken = _run(network, None, settings)
     assert len(unbroken) >= 2
@@ -88,6 +90,27 @@ def test_the_copies_of_a_rollback_survive(network: arc.Network, tmp_path: Any, w
 
     assert run(True) == run(False)
     assert run(True)[0] == 4.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("optimizer_first", [True, False])
+def test_a_resume_is_no_foreign_write(answering: Answering, optimizer_first: bool) -> None:
+    """Everything is built first and loaded then, in whatever order."""
+
+    def made() -> tuple[torch.optim.Optimizer, arc.Controller]:
+        sgd = optimizer(0.1)
+        return sgd, arc.Controller(sgd, network=answering(arc.Action.RAISE), period=1, rollback=False)
+
+    sgd, controller = made()
+    epoch(controller, falling(0))
+    states = sgd.state_dict(), controller.state_dict()
+    sgd, controller = made()
+    for one, state in list(zip((sgd, controller), states, strict=True))[:: 1 if optimizer_first else -1]:
+        one.load_state_dict(state)  # type: ignore[attr-defined]
+    epoch(controller, falling(1))
+    sgd.param_groups[0]["lr"] = 0.1
+    with pytest.warns(RecoveryWarning, match="was set to 0.1"):
+        epoch(controller, falling(2))
 
 
 def test_another_number_of_groups_is_refused(network: arc.Network) -> None:

@@ -145,7 +145,7 @@ def test_without_room_the_lr_alone_is_guarded_and_that_is_said(
 def test_there_are_two_copies_at_most_and_one_after_the_start(answering: Answering) -> None:
     model = net(1.0)
     sgd = torch.optim.SGD(model.parameters(), lr=1e-3)
-    controller = arc.Controller(sgd, network=answering(arc.Action.RAISE), period=1, total_epochs=40)
+    controller = arc.Controller(sgd, network=answering(arc.Action.RAISE), period=1, total_calls=40)
     kept = []
     for _ in range(30):
         trained(model, sgd, controller, 1)

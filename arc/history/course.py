@@ -1,0 +1,153 @@
+"""The course of a training: its last calls in full, and of all before them a few extremes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from arc.history.blocks import POINTS
+from arc.history.movement import Movement
+
+CALLS: Final = 4
+"""Calls that are kept in full."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a training did between two calls of ``step()``.
+
+    Attributes:
+        lr: the LR in force (of any one parameter group, always the same).
+        steps: optimizer steps.
+        means, spreads: the training losses as :func:`arc.history.blocks.blocks` gives them.
+        val_loss: the validation loss at its end; None without one.
+        moved: how the weights moved; None where they are not followed.
+    """
+
+    lr: float
+    steps: int
+    means: Sequence[float]
+    spreads: Sequence[float]
+    val_loss: float | None = None
+    moved: Movement | None = None
+
+    @functools.cached_property
+    def mean(self) -> float:
+        """Mean training loss."""
+        return math.fsum(self.means) / len(self.means)
+
+    @functools.cached_property
+    def spread(self) -> float:
+        """Mean of ``spreads``."""
+        return math.fsum(self.spreads) / len(self.spreads)
+
+    @functools.cached_property
+    def points(self) -> npt.NDArray[np.float64]:
+        """``means`` and ``spreads``, each stretched to :data:`~arc.history.blocks.POINTS`: (2, POINTS)."""
+        both = np.array([self.means, self.spreads], dtype=np.float64)
+        count = both.shape[1]
+        return both if count == POINTS else both[:, np.arange(POINTS) * count // POINTS]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; :meth:`from_dict` reads them."""
+        plain = {name: getattr(self, name) for name in ("lr", "steps", "val_loss")}
+        moved = None if self.moved is None else {k: _plain(v) for k, v in asdict(self.moved).items()}
+        return plain | {"means": list(self.means), "spreads": list(self.spreads), "moved": moved}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What :meth:`as_dict` described."""
+        moved = values["moved"]
+        if moved is not None:
+            moved = Movement(**{k: tuple(v) if isinstance(v, list) else v for k, v in moved.items()})
+        return cls(**{**values, "moved": moved})
+
+
+@dataclass
+class Extremes:
+    """Of a row of values: the first, the last two, the lowest and the highest.
+
+    Attributes:
+        lowest_at: number of the call with the lowest one.
+    """
+
+    first: float = math.nan
+    before: float = math.nan
+    last: float = math.nan
+    lowest: float = math.inf
+    highest: float = -math.inf
+    lowest_at: int = 0
+    count: int = 0
+
+    def add(self, value: float, call: int) -> bool:
+        """The value of a call; whether it is the lowest so far."""
+        self.first = self.first if self.count else value
+        self.before, self.last = self.last, value
+        self.count += 1
+        self.highest = max(self.highest, value)
+        if value >= self.lowest:
+            return False
+        self.lowest, self.lowest_at = value, call
+        return True
+
+
+@dataclass
+class Course:
+    """A training since it began, or since it last began anew.
+
+    Attributes:
+        calls: the last :data:`CALLS` of them, oldest first.
+        count: all of them.
+        held: those at the present LR.
+        first_lr: LR of the first one.
+        train, val: mean training losses of the calls, and validation losses.
+        train_at_best: mean training loss of the call with the lowest validation loss; NaN without one.
+    """
+
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=CALLS))
+    count: int = 0
+    held: int = 0
+    first_lr: float = math.nan
+    train: Extremes = field(default_factory=Extremes)
+    val: Extremes = field(default_factory=Extremes)
+    train_at_best: float = math.nan
+
+    def add(self, call: Call) -> None:
+        """The call that ends now."""
+        same = bool(self.calls) and math.isclose(call.lr, self.calls[-1].lr)
+        self.held = self.held + 1 if same else 1
+        self.first_lr = self.first_lr if self.count else call.lr
+        self.count += 1
+        self.calls.append(call)
+        self.train.add(call.mean, self.count)
+        if call.val_loss is not None and self.val.add(call.val_loss, self.count):
+            self.train_at_best = call.mean
+
+    @property
+    def since_best(self) -> int:
+        """Calls since the lowest validation loss; 0 without one."""
+        return self.count - self.val.lowest_at if self.val.count else 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types."""
+        plain = {name: getattr(self, name) for name in ("count", "held", "first_lr", "train_at_best")}
+        calls = [call.as_dict() for call in self.calls]
+        return plain | {"calls": calls, "train": asdict(self.train), "val": asdict(self.val)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The course of a :meth:`state_dict`."""
+        calls = deque((Call.from_dict(call) for call in state["calls"]), maxlen=CALLS)
+        made = {"calls": calls, "train": Extremes(**state["train"]), "val": Extremes(**state["val"])}
+        return cls(**{**state, **made})
+
+
+def _plain(value: Any) -> Any:
+    return [float(v) for v in value] if isinstance(value, tuple) else value

@@ -1,0 +1,76 @@
+"""The network that sees movement: convolutions and LSTM on the window, layers on the numbers, then both."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from arc.history.observation import CHANNELS, NAMES
+from arc.network.network import digest
+
+UNITS: Final = 48
+HIDDEN: Final = 96
+FARTHEST: Final = 5.0
+"""Deviations beyond which a standardised number is cut off."""
+
+
+class Answer(NamedTuple):
+    """What the network says of a batch of trainings.
+
+    Attributes:
+        logits: (batch, 3), of raise, keep, lower.
+        distance: (batch,), log10(LR / best LR): below 0 the LR is too low.
+        spread: (batch,), the mean absolute error that it expects of ``distance`` (decades, positive).
+    """
+
+    logits: Tensor
+    distance: Tensor
+    spread: Tensor
+
+
+class Estimator(nn.Module):
+    """From windows and numbers of :func:`arc.history.observation.observe` to an :class:`Answer`.
+
+    69,461 parameters. Source: the shape is that of ARC (Dong et al., 2021), figure 2, on a third of its
+    length; the numbers beside it, and the distance, are ours (spec/movement.md).
+
+    Attributes:
+        centre, scale: what the numbers are standardised by, (numbers,); set when it is fitted.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(len(NAMES)))
+        self.register_buffer("scale", torch.ones(len(NAMES)))
+        self.conv = nn.Sequential(
+            nn.Conv1d(len(CHANNELS), 32, 5),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(32, UNITS, 5),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+        )
+        self.lstm = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
+        self.numbers = nn.Sequential(
+            nn.Linear(len(NAMES), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
+        )
+        self.dense = nn.Sequential(nn.Linear(UNITS + HIDDEN, 64), nn.ReLU(), nn.Linear(64, 5))
+
+    about: tuple[dict[str, Any], str] | None = None
+    """How the network came about, and its card, where it was read from a controller directory."""
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell these weights from others."""
+        return digest(self)
+
+    def forward(self, windows: Tensor, numbers: Tensor) -> Answer:
+        """Windows (batch, 100, 4) and numbers (batch, n) to an answer."""
+        _, (last, _) = self.lstm(self.conv(windows.transpose(1, 2)).transpose(1, 2))
+        standard = ((numbers - self.centre) / self.scale).clamp(-FARTHEST, FARTHEST)
+        out = self.dense(torch.cat([last[-1], self.numbers(standard)], 1))
+        return Answer(out[:, :3], out[:, 3], nn.functional.softplus(out[:, 4]) + 0.02)

@@ -1,0 +1,164 @@
+"""The policy on the estimated distance, and the controller that has a network for it."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import arc
+from arc.decision import RecoveryWarning
+from arc.history.course import Call, Course
+from arc.network import weights
+from arc.network.estimator import Answer, Estimator
+from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SHARE, approach, overfitting
+
+
+def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
+    course = Course()
+    for i in range(calls):
+        mean = trains[i] if trains else 1.0
+        val = vals[i] if vals else None
+        course.add(Call(lr=0.1, steps=10, means=[mean] * 5, spreads=[0.0] * 5, val_loss=val))
+    return course
+
+
+def move(distance: float, calls: int = 3, **more: Any) -> float:
+    settings = {"anneals": True, "overfits": None} | more
+    found = approach(distance, after(calls), **settings)
+    return 1.0 if found is None else found.multiplier
+
+
+def test_one_move_goes_most_of_the_way() -> None:
+    assert move(-2.0) == pytest.approx(10 ** (2 * SHARE))
+    assert move(1.5) == pytest.approx(10 ** (-1.5 * SHARE))
+
+
+def test_near_the_best_lr_nothing_moves() -> None:
+    for distance in (-LOW + 0.01, 0.0, HIGH - 0.01):
+        assert move(distance) == 1
+
+
+def test_the_first_call_tells_only_what_is_plain() -> None:
+    assert move(-CERTAIN + 0.1, calls=1) == 1
+    assert move(-CERTAIN - 0.1, calls=1) > 1
+
+
+def test_late_a_high_lr_is_left_to_the_anneal() -> None:
+    assert move(1.0, calls=EARLY + 1) == 1
+    assert move(1.0, calls=EARLY + 1, anneals=False) < 1
+    assert move(1.0, calls=EARLY + 1, overfits=4) < 1
+
+
+def test_no_raise_while_it_overfits_or_beyond_what_broke_the_run() -> None:
+    assert move(-2.0, overfits=3) == 1
+    assert move(-2.0, ceiling=3.0) == 3.0
+    assert move(-2.0, ceiling=0.5) == 1
+
+
+def test_overfitting_is_a_risen_validation_loss_while_training_falls() -> None:
+    rising, falling = [3.0, 1.0, 1.5, 2.0, 2.5], [5.0, 4.0, 3.0, 2.0, 1.0]
+    assert overfitting(after(5, rising, falling), noise=0.1) == 3
+    assert overfitting(after(5, rising, falling), noise=1.0) is None, "within the noise"
+    assert overfitting(after(5, rising, rising), noise=0.1) is None, "training has risen as well"
+    assert overfitting(after(5, rising, falling), noise=math.inf) is None
+    assert overfitting(after(5), noise=0.1) is None
+
+
+def saying(distance: float) -> Estimator:
+    """A network that always says so."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Estimator().eval()
+    last: Any = network.dense[2]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    last.bias.data[3] = distance
+    last.bias.data[1] = 5.0
+    return network
+
+
+def drive(network: Estimator, calls: int, lr: float = 1e-3, **settings: Any) -> arc.Controller:
+    torch.manual_seed(0)
+    layer = nn.Linear(5, 1)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=lr)
+    controller = arc.Controller(optimizer, network=network, verbose=False, **settings)
+    x = torch.randn(64, 5)
+    for _ in range(calls):
+        for _ in range(6):
+            loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            controller.record(loss)
+        controller.step(loss.item())
+    return controller
+
+
+def test_the_first_decision_comes_at_once_where_the_lr_is_far_too_low() -> None:
+    controller = drive(saying(-1.5), calls=1)
+    (first,) = controller.decisions
+    assert first.epoch == 1 and first.multiplier == pytest.approx(10 ** (1.5 * SHARE))
+    assert "LR about 32 times too low" in first.reason and "the weights move" in first.reason
+
+
+def test_a_start_far_too_high_begins_again() -> None:
+    with pytest.warns(RecoveryWarning, match="32 times too high"):
+        controller = drive(saying(1.5), calls=1)
+    (first,) = controller.decisions
+    assert first.source == "restart" and first.restored == 0 and "too high" in first.reason
+    assert first.multiplier == pytest.approx(10 ** (-0.8 * 1.5))
+
+
+class Changing(Estimator):
+    """Says far too high first, and far too low ever after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = iter([saying(1.5), *[saying(-3.0)] * 9])
+
+    def forward(self, windows: torch.Tensor, numbers: torch.Tensor) -> Answer:
+        return next(self.answers)(windows, numbers)
+
+
+def test_what_was_too_high_is_not_tried_again() -> None:
+    with pytest.warns(RecoveryWarning, match="too high"):
+        controller = drive(Changing(), calls=4, lr=1e-3)
+    raises = [d.lr_after[0] for d in controller.decisions if d.action is arc.Action.RAISE]
+    assert raises and max(raises) == pytest.approx(1e-3 * 10**-0.5)
+
+
+def test_near_the_best_lr_the_actions_decide_once_a_period() -> None:
+    controller = drive(saying(0.0), calls=6, period=3)
+    assert [d.epoch for d in controller.decisions] == [3, 6]
+    assert {d.action for d in controller.decisions} == {arc.Action.KEEP}
+
+
+def test_a_network_of_this_kind_is_saved_and_loaded(tmp_path: Any) -> None:
+    network = saying(0.5)
+    weights.save(network, tmp_path / "c", {"seed": 0}, "# card\n")
+    again = weights.load(tmp_path / "c")
+    assert isinstance(again, Estimator)
+    windows, numbers = torch.randn(3, 100, 4), torch.randn(3, len(network.centre))
+    for ours, theirs in zip(network(windows, numbers), again(windows, numbers), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert sum(p.numel() for p in again.parameters()) < 80_000
+
+
+def test_decisions_are_the_same_after_a_resume() -> None:
+    network = saying(-0.6)
+    torch.manual_seed(0)
+    first = drive(network, calls=4, min_lr=1e-4, max_lr=1e-2)
+    state = first.state_dict()
+    layer = nn.Linear(5, 1)
+    second = arc.Controller(
+        torch.optim.Adam(layer.parameters(), lr=1e-3),
+        network=network,
+        verbose=False,
+        min_lr=1e-4,
+        max_lr=1e-2,
+    )
+    second.load_state_dict(state)
+    assert second.state_dict()["decider"]["course"] == state["decider"]["course"]
+    assert second.decisions == first.decisions

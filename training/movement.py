@@ -1,0 +1,221 @@
+"""``python -m training.movement``: sweeps and samples to candidates of the network that sees movement."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arc.network import weights
+from arc.network.estimator import Estimator
+from data_gen import store
+from data_gen.sweep import best
+from tasks.errors import InputError
+from tasks.seeding import derive
+from tasks.work import cli, workers
+from training import observations
+from training.fit_estimator import Recipe, answers, fit
+from training.observations import Observations
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovementConfig:
+    """Keys of ``configs/training.movement.yaml``, where each is explained."""
+
+    sweeps: str
+    samples: str | None
+    without: float
+    out: str
+    candidates: int
+    folds: int
+    epochs: int
+    lr: float
+    actions: float
+    seed: int
+    workers: str
+
+    def __post_init__(self) -> None:
+        if self.candidates < 0 or self.epochs < 1 or self.folds < 0 or self.folds == 1:
+            raise InputError(
+                f"got candidates={self.candidates}, folds={self.folds}, epochs={self.epochs}; need at least "
+                "0, 0 or 2, and 1"
+            )
+        if not 0 <= self.without <= 1:
+            raise InputError(f"got without={self.without}, need a share from 0 to 1")
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of every candidate."""
+        return Recipe(epochs=self.epochs, lr=self.lr, actions=self.actions)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One candidate: fitted to all tasks, or to all but one fold's, on which it is then judged."""
+
+    config: MovementConfig
+    index: int
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Its number."""
+        return f"candidate {self.index}" if self.fold is None else f"fold {self.fold}"
+
+    @property
+    def place(self) -> Path:
+        """Its directory, or the table of its fold's answers."""
+        name = str(self.index) if self.fold is None else f"fold-{self.fold}.parquet"
+        return Path(self.config.out) / name
+
+    @property
+    def ticks(self) -> int:
+        """One for each epoch."""
+        return self.config.epochs
+
+    def run(self, tick: workers.Tick = lambda: None) -> int:
+        """Fit it, and write what comes of it."""
+        data = load(self.config)
+        seed = self.config.seed + self.index
+        if self.fold is None:
+            network = fit(data, self.config.recipe, seed=seed, tick=tick)
+            self._write(network, data)
+            return 1
+        held = np.isin(data.tasks, held_tasks(data, self.config.folds, self.fold))
+        network = fit(data.select(~held), self.config.recipe, seed=seed, tick=tick)
+        table = judged(network, data.select(held))
+        table.to_parquet(self.place, index=False)
+        return 1
+
+    def _write(self, network: Estimator, data: Observations) -> None:
+        made = asdict(self.config.recipe) | {
+            "candidate": self.index,
+            "candidate_seed": self.config.seed + self.index,
+            "observations": len(data),
+            "with_distance": int(np.isfinite(data.distance).sum()),
+            "with_movement": int((data.numbers[:, 0] > 0).sum()),
+            "runs": len(set(data.runs.tolist())),
+            "tasks": sorted(set(data.tasks.tolist())),
+            "versions": store.versions(),
+        }
+        temporary = self.place.with_name(f".{self.index}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        weights.save(network, temporary, made, card(made))
+        temporary.rename(self.place)
+
+
+def card(made: dict[str, Any]) -> str:
+    """The model card of a candidate."""
+    return (
+        f"# ARC candidate {made['candidate']} (sees movement)\n\n"
+        f"Fitted to {made['observations']} observations of {made['runs']} runs of "
+        f"{', '.join(made['tasks'])}; {made['with_distance']} with the distance to the best LR, "
+        f"{made['with_movement']} with the movement of the weights. Seed {made['candidate_seed']}, "
+        f"{made['epochs']} epochs.\n"
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def load(config: MovementConfig) -> Observations:
+    """The observations, once per process; of samples without movement only a share, drawn by run."""
+    found = [observations.from_sweeps(config.sweeps, best.table(config.sweeps))]
+    if config.samples is not None:
+        samples = observations.from_samples(config.samples, best.table(config.sweeps))
+        draws = {run: derive(config.seed, run, "without") % 1000 / 1000 for run in set(samples.runs.tolist())}
+        drawn = np.array([draws[run] < config.without for run in samples.runs.tolist()])
+        found.append(samples.select((samples.numbers[:, 0] > 0) | drawn))
+    return Observations.joined(found)
+
+
+def held_tasks(data: Observations, folds: int, fold: int) -> list[str]:
+    """The tasks of a fold: every ``folds``-th by name."""
+    return sorted(set(data.tasks.tolist()))[fold::folds]
+
+
+def judged(network: Estimator, held: Observations) -> pd.DataFrame:
+    """What a network says of trainings that it was not fitted to, beside what is known of them."""
+    answer = answers(network, held)
+    probabilities = answer.logits.softmax(1).numpy()
+    return pd.DataFrame(
+        {
+            "task": held.tasks,
+            "run": held.runs,
+            "distance": held.distance,
+            "estimate": answer.distance.numpy(),
+            "spread": answer.spread.numpy(),
+            "calls": np.round(10 ** held.numbers[:, observations.NAMES.index("calls")]).astype(int),
+            "steps": held.steps,
+            "parameters": held.parameters,
+            "moved": held.numbers[:, 0] > 0,
+            "label": held.label,
+            **{f"p_{i}": probabilities[:, i] for i in range(3)},
+            **{f"loss_{i}": held.losses[:, i] for i in range(3)},
+        }
+    )
+
+
+def train(config: MovementConfig) -> int:
+    """Fit the candidates and folds that are missing, and report the folds; the exit code."""
+    Path(config.out).mkdir(parents=True, exist_ok=True)
+    units = [Candidate(config, i) for i in range(config.candidates)]
+    units += [Candidate(config, 0, fold) for fold in range(config.folds)]
+    missing = [unit for unit in units if not unit.place.exists()]
+    processes = min(workers.count(config.workers, "cpu"), max(1, len(missing)))
+    outcome = workers.run_all(
+        missing, workers=processes, title="training.movement", unit_name="candidates", tick_name="epochs"
+    )
+    folds = [unit.place for unit in units if unit.fold is not None and unit.place.exists()]
+    if folds:
+        found = pd.concat([pd.read_parquet(place) for place in folds])
+        summary = report(found)
+        (Path(config.out) / "offline.json").write_text(json.dumps(summary, indent=1) + "\n")
+        print(json.dumps(summary, indent=1))
+    return workers.report(outcome, unit_name="candidates")
+
+
+def report(found: pd.DataFrame) -> dict[str, Any]:
+    """Errors of the folds' answers; every task counts alike."""
+    known = found[found["distance"].notna() & found["moved"]]
+    bins = {
+        "steps": (0, 30, 100, 300, 10**9),
+        "parameters": (0, 30_000, 300_000, 10**12),
+        "calls": (0, 1, 2, 5, 10**6),
+    }
+    summary: dict[str, Any] = {"all": measures(known)}
+    for column, edges in bins.items():
+        cut = pd.cut(known[column], edges)
+        summary[column] = {str(k): measures(part) for k, part in known.groupby(cut, observed=True)}
+    summary["task"] = {str(k): measures(part) for k, part in known.groupby("task")}
+    quarter = pd.qcut(known["spread"], 4, duplicates="drop")
+    summary["calibration"] = {
+        str(k): {
+            "said": round(float(part["spread"].mean()), 3),
+            "was": round(float((part["estimate"] - part["distance"]).abs().mean()), 3),
+        }
+        for k, part in known.groupby(quarter, observed=True)
+    }
+    return summary
+
+
+def measures(part: pd.DataFrame) -> dict[str, float]:
+    """Mean absolute error in decades (tasks alike), share of right directions where a decade or more off."""
+    errors = (part["estimate"] - part["distance"]).abs()
+    far = part["distance"].abs() >= 1
+    right = np.sign(part["estimate"]) == np.sign(part["distance"])
+    return {
+        "error": round(float(errors.groupby(part["task"]).mean().mean()), 3),
+        "direction": round(float(right[far].mean()), 4),
+        "rank": round(float(part["estimate"].corr(part["distance"], method="spearman")), 3),
+        "rows": len(part),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(cli.main("training.movement", MovementConfig, train))
