@@ -77,10 +77,10 @@ class GraphContrastive(Task):
             "examples": (512, 256, 512),
             "nodes": 12,
             "others": 7,
-            "lost": 0.08,
+            "lost": 0.04,
             "temperature": 0.2,
-            "width": 24,
-            "layers": 2,
+            "width": 32,
+            "layers": 3,
             "code": 12,
             "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
