@@ -14,9 +14,7 @@ GROUPS = {
 """The pieces that tell a string's class: one set for a first training, another for what comes after."""
 
 
-def strings(
-    rng: np.random.Generator, count: int, *, groups: str, length: int, misread: float
-) -> Columns:
+def strings(rng: np.random.Generator, count: int, *, groups: str, length: int, misread: float) -> Columns:
     """``text`` int64 (count, length), padded with 0, and ``label`` int64 (count,).
 
     Args:

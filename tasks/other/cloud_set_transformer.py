@@ -22,8 +22,8 @@ class CloudSetTransformer(Task):
     Attributes:
         examples: training, validation and test rows.
         points: of a cloud.
-        size: root mean square of a point's distance from the middle. At 1 every run begins with five epochs at
-            chance, at 4 with two.
+        size: root mean square of a point's distance from the middle. At 1 every run begins with five
+            epochs at chance, at 4 with two.
         noise: standard deviation of a coordinate, in units of ``size``.
         width: of the network.
         heads: of each attention.

@@ -58,7 +58,8 @@ class FinetuneTones(Task):
         """The network with a fresh head."""
         body = Temporal(channels=1, width=self.width, layers=self.layers, stride=2)
         if self.pretraining:
-            key = f"{self.width}-{self.layers}-{self.length}-{self.noise}-{self.pretraining}-{torch.__version__}"
+            size = f"{self.width}-{self.layers}-{self.length}-{self.noise}"
+            key = f"{size}-{self.pretraining}-{torch.__version__}"
             load_pretrained(body, f"pretrained-tones-{key}", 1, self._pretrained)
         return WithHead(body, self.width, signals.CLASSES)
 

@@ -59,7 +59,8 @@ class FinetuneMolecules(Task):
         vocabulary = len(molecules.ALPHABET)
         body = TokenTemporal(vocabulary=vocabulary, width=self.width, layers=self.layers)
         if self.pretraining:
-            key = f"{self.width}-{self.layers}-{self.length}-{self.misread}-{self.pretraining}-{torch.__version__}"
+            size = f"{self.width}-{self.layers}-{self.length}-{self.misread}"
+            key = f"{size}-{self.pretraining}-{torch.__version__}"
             load_pretrained(body, f"pretrained-groups-{key}", 1, self._pretrained)
         return WithHead(body, self.width, len(molecules.GROUPS[self.groups]))
 
