@@ -246,18 +246,23 @@ class Decider:
         settings = self._settings
         overfits = overfitting(self._course, self._yard.val_noise)
         anneals = settings.annealed_epochs > 0 and not settings.passed(self.epoch)
-        move = approach(
-            report.distance,
-            self._course,
-            anneals=anneals,
-            overfits=overfits,
-            ceiling=self._ceiling / report.lr,
+        plain = settings.policy is PAPER
+        move = (
+            None
+            if plain
+            else approach(
+                report.distance,
+                self._course,
+                anneals=anneals,
+                overfits=overfits,
+                ceiling=self._ceiling / report.lr,
+            )
         )
         if move is None:
             if self.epoch % settings.period:
                 return None
             move = self._policy.decide(self._probabilities, [])
-            if not allowed(move.action, report.distance, overfits=overfits, anneals=anneals):
+            if not plain and not allowed(move.action, report.distance, overfits=overfits, anneals=anneals):
                 move = Move(Action.KEEP, 1.0)
         else:
             self._policy.forget()

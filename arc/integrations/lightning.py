@@ -188,7 +188,7 @@ class ARCCallback(Callback):
         self._log(trainer, {} if decision is None else {"arc-factor": decision.multiplier})
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        if not any(isinstance(callback, LearningRateMonitor) for callback in trainer.callbacks):
+        if not any(isinstance(callback, LearningRateMonitor) for callback in _callbacks(trainer)):
             metrics |= _lrs(trainer.optimizers, self._driven)
         for logger in trainer.loggers if metrics else ():
             logger.log_metrics(metrics, step=trainer.global_step)
@@ -222,3 +222,8 @@ def _lrs(optimizers: Sequence[Any], driven: Sequence[Any]) -> dict[str, float]:
             part = group.get("name", f"pg{i}" if len(groups) > 1 else "")
             found[f"{name}/{part}" if part else name] = float(group["lr"])
     return found
+
+
+def _callbacks(trainer: Any) -> list[Any]:
+    """Those of a trainer, whose type does not name them."""
+    return list(trainer.callbacks)
