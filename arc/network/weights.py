@@ -142,7 +142,7 @@ def load(path: str | Path | None = None) -> Network | Estimator:
 
 
 def load_losses(path: str | Path | None = None) -> Network:
-    """A network that sees losses alone, by default the shipped one of the paper's recipe; see :func:`load`."""
+    """A network that sees losses alone, by default the shipped one of the paper's recipe; as :func:`load`."""
     return losses_only(load(paper() if path is None else path), str(path))
 
 
