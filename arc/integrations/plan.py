@@ -71,7 +71,7 @@ def _batches(trainer: Any) -> float:
     if math.isinf(batches):
         return float(steps * accumulated)
     epochs, rest = divmod(steps, math.ceil(batches / accumulated))
-    return min(total, epochs * batches + rest * accumulated)
+    return float(min(total, epochs * batches + rest * accumulated))
 
 
 def decays(scheduler: Any, steps: int) -> bool:
