@@ -50,7 +50,8 @@ class _Optimizer:
 class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Drives the LR of ``model.fit``; one call of the controller per epoch.
 
-    How many epochs there are (``total_calls``) the callback knows from ``fit``.
+    How many epochs there are (``total_calls``) the callback knows from the first ``fit``; where another one
+    goes on, give those of all of them, or None.
 
     Args:
         path: a controller directory; the shipped controller by default.

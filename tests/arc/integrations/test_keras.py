@@ -61,7 +61,7 @@ def test_what_needs_torch_is_refused(setting: dict[str, Any]) -> None:
 
 
 def test_a_second_fit_goes_on(network: arc.Network) -> None:
-    callback = ARCCallback(network=network, period=3)
+    callback = ARCCallback(network=network, period=3, total_calls=None)
     model = _fit([callback], epochs=2)
     model.fit(INPUTS, TARGETS, callbacks=[callback], epochs=1, verbose=0)
     assert callback.controller is not None

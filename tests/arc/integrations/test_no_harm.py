@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 from torch.utils.data import Dataset
 from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments
@@ -60,7 +61,13 @@ class Net(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def _train(folder: Path, callback: Any, sets: tuple[str, ...] = (), **settings: Any) -> Trainer:
+def _train(
+    folder: Path,
+    callback: Any,
+    sets: tuple[str, ...] = (),
+    kind: type[Trainer] = Trainer,
+    **settings: Any,
+) -> Trainer:
     arguments = TrainingArguments(
         **{
             "output_dir": str(folder),
@@ -78,7 +85,7 @@ def _train(folder: Path, callback: Any, sets: tuple[str, ...] = (), **settings: 
         }
     )
     measured: Any = {name: Rows(1.0 + 2 * i) for i, name in enumerate(sets)} or Rows()
-    trainer = Trainer(Net(), arguments, train_dataset=Rows(), eval_dataset=measured, callbacks=[callback])
+    trainer = kind(Net(), arguments, train_dataset=Rows(), eval_dataset=measured, callbacks=[callback])
     trainer.train()
     return trainer
 
@@ -97,6 +104,32 @@ def test_the_mean_over_the_micro_batches_is_recorded(
 ) -> None:
     _train(tmp_path, transformers.ARCCallback(network=answering(arc.Action.KEEP)))
     assert recorded == pytest.approx([1.0] * 18)  # nine steps an epoch, the last of one micro-batch
+
+
+def test_the_loss_is_what_the_trainer_made_of_it(
+    answering: Answering, tmp_path: Path, recorded: list[float]
+) -> None:
+    """With several processes it multiplies the model's loss in place."""
+    _train(tmp_path, transformers.ARCCallback(network=answering(arc.Action.KEEP)), kind=Scaling)
+    assert recorded == pytest.approx([2.0] * 18)
+
+
+class Scaling(Trainer):
+    """Scales as the Trainer does for ``average_tokens_across_devices``."""
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        loss = super().compute_loss(*args, **kwargs)
+        if isinstance(loss, torch.Tensor):  # in the training, not in an evaluation
+            loss *= 2
+        return loss
+
+
+def test_a_step_that_the_grad_scaler_skipped_is_left_out(
+    answering: Answering, tmp_path: Path, recorded: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AcceleratedOptimizer, "step_was_skipped", property(lambda self: True))
+    _train(tmp_path, transformers.ARCCallback(network=answering(arc.Action.KEEP)))
+    assert recorded == []
 
 
 def test_lightning_records_the_mean_over_its_batches(answering: Answering, recorded: list[float]) -> None:
