@@ -25,7 +25,7 @@ from arc.network.network import Network
 from arc.optimizers.handle import Optimizers
 from arc.policy import words
 from arc.policy.default import PAPER, Move, PolicyState
-from arc.policy.distance import approach, overfitting
+from arc.policy.distance import allowed, approach, overfitting
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import Situation, State, Verdict, verdict
@@ -245,29 +245,37 @@ class Decider:
         self.history.drop_period()
         settings = self._settings
         overfits = overfitting(self._course, self._yard.val_noise)
-        move = approach(
-            report.distance,
-            self._course,
-            anneals=settings.annealed_epochs > 0 and not settings.passed(self.epoch),
-            overfits=overfits,
-            ceiling=self._ceiling / report.lr,
+        anneals = settings.annealed_epochs > 0 and not settings.passed(self.epoch)
+        plain = settings.policy is PAPER
+        move = (
+            None
+            if plain
+            else approach(
+                report.distance,
+                self._course,
+                anneals=anneals,
+                overfits=overfits,
+                ceiling=self._ceiling / report.lr,
+            )
         )
         if move is None:
             if self.epoch % settings.period:
                 return None
             move = self._policy.decide(self._probabilities, [])
-            if move.action is Action.RAISE and (overfits is not None or report.distance > 0):
-                move = Move(Action.KEEP, 1.0)
-            if move.action is Action.LOWER and report.distance < 0:
+            if not plain and not allowed(move.action, report.distance, overfits=overfits, anneals=anneals):
                 move = Move(Action.KEEP, 1.0)
         else:
             self._policy.forget()
-        decision = self._apply(move, self._probabilities, self._reason(report, move))
+        decision = replace(
+            self._apply(move, self._probabilities, self._reason(report, move, overfits)),
+            distance=report.distance,
+            overfits=overfits,
+        )
         if decision.multiplier > 1 and self._optimizers.in_control:
             self._state = self._state.raised(report, decision.multiplier)
         return decision
 
-    def _reason(self, report: Report, move: Move) -> str:
+    def _reason(self, report: Report, move: Move, overfits: int | None) -> str:
         seen = ""
         if report.weights:
             share = report.shift
@@ -275,6 +283,8 @@ class Decider:
             if not math.isnan(report.cosine):
                 seen += f", cosine {report.cosine:.2f}"
             seen += "; "
+        if overfits is not None:
+            seen += f"overfits: best validation was {overfits} calls ago; "
         about = f"LR {report.distance:+.1f} decades from the best"
         return f"{seen}{move.note or f'{about}: {move.action.label}'}"
 

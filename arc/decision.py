@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from arc.actions import Action
+
+_T = TypeVar("_T")
 
 
 class RecoveryWarning(UserWarning):
@@ -38,6 +40,9 @@ class Decision:
         source: what decided: ``network``, ``guard``, ``restart``, ``trial`` (of a raise), ``anneal`` or
             ``schedule``.
         restored: the call whose state of model and optimizer was put back (0: the initial one); None: none.
+        distance: log10(LR before / best LR) as the network estimated it; None where it was not asked.
+        overfits: calls since the lowest validation loss, where it has risen since beyond its noise while the
+            training loss fell: the run may be stopped, or taken back to that state; else None.
     """
 
     action: Action
@@ -48,6 +53,8 @@ class Decision:
     reason: str
     source: str = "network"
     restored: int | None = None
+    distance: float | None = None
+    overfits: int | None = None
 
     @property
     def multiplier(self) -> float:
@@ -95,7 +102,13 @@ class Decision:
                 epoch=int(values["epoch"]),
                 reason=str(values["reason"]),
                 source=str(values.get("source", "network")),
-                restored=None if values.get("restored") is None else int(values["restored"]),
+                restored=_number(int, values.get("restored")),
+                distance=_number(float, values.get("distance")),
+                overfits=_number(int, values.get("overfits")),
             )
         except (KeyError, AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(f"got {dict(values)!r:.120}, need what as_dict() makes: {error!r}") from error
+
+
+def _number(kind: Callable[[Any], _T], value: Any) -> _T | None:
+    return None if value is None else kind(value)

@@ -1,10 +1,10 @@
-"""Reading at scale: ``python -m benchmarks.reading make|label|train DIRECTORY [--rows 1000000]``.
+"""Reading at scale: ``python -m benchmarks.reading make|status|label|pack|train DIRECTORY [--rows 1000000]``.
 
 ``make`` writes a synthetic trial set (random losses, ten rows a run, twelve tasks, one part a run, a
-step count a row like the mini zoo's) into DIRECTORY/trials; it goes on where it stopped. ``label``
-labels it; ``train`` featurises it and fits a candidate to it for some steps. Both print seconds and
-the peak of the process's own memory: anonymous (what it holds) apart from mapped files (what the
-system may take back at any time).
+step count a row like the mini zoo's) into DIRECTORY/trials; it goes on where it stopped. ``status``,
+``label`` and ``pack`` do what the stages do; ``train`` featurises it and fits a candidate to it for some
+steps. All print seconds and the peak of the process's own memory: anonymous (what it holds) apart from mapped
+files (what the system may take back at any time).
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import pyarrow as pa
 import torch
 
 from arc.network.network import Network
-from data_gen import label, schema, store
+from data_gen import label, pack, schema, status, store
 from data_gen.label import LabelConfig
+from data_gen.pack import PackConfig
+from data_gen.status import StatusConfig
 from tasks.work import workers
 from training import dataset
 from training.loss import hybrid_loss
@@ -62,7 +64,8 @@ def part(task: int, run: int) -> pa.Table:
         ).cast(pa.list_(pa.float32()))
         for name, size in lists.items()
     }
-    return pa.table([pa.array(columns[f.name], f.type) for f in schema.TRIAL], schema=schema.TRIAL)
+    empty = [None] * CYCLES
+    return pa.table([pa.array(columns.get(f.name, empty), f.type) for f in schema.TRIAL], schema=schema.TRIAL)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def train(directory: str, steps: int) -> None:
 def main() -> int:
     """Run the stage that is asked for and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("make", "label", "train"))
+    parser.add_argument("stage", choices=("make", "status", "label", "pack", "train"))
     parser.add_argument("directory")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--mapped", action="store_true", help="windows in a file, however few they are")
@@ -144,6 +147,14 @@ def main() -> int:
     began, used = time.monotonic(), time.process_time()
     if options.stage == "make":
         make(options.directory, options.rows)
+    elif options.stage == "status":
+        config = StatusConfig(
+            out=f"{options.directory}/trials", task=None, runs=None, seed=0, labels=False, verify=False
+        )
+        status.status(config)
+    elif options.stage == "pack":
+        trials, packs = f"{options.directory}/trials", f"{options.directory}/packs"
+        pack.pack(PackConfig(trials=trials, out=packs, command="python -m benchmarks.reading make"))
     elif options.stage == "label":
         trials, samples = f"{options.directory}/trials", f"{options.directory}/samples"
         label.label(LabelConfig(trials=trials, out=samples, correction="rerun"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from data_gen import schema, store
 from data_gen.counts import Counts, by_task
+from tasks.errors import InputError
+from tasks.work import places
 
 ACTIONS = ("raise", "keep", "lower")
 
@@ -35,12 +36,14 @@ are wall time of one process with one torch thread, with whatever else the machi
 
 
 def write(out: str, command: str) -> None:
-    """Write ``out/README.md`` for the trials below ``out``, a local directory."""
+    """Write ``out/README.md`` for the trials below ``out``."""
     tasks: dict[str, Counts] = {}
     axes: dict[str, Counter[str]] = {name: Counter() for name in ("optimizer", "data", "period")}
     whole = Counts()
     machines: set[str] = set()
-    for _, table in store.read_all(out, schema.TRIAL):
+    for _, table in store.stream(store.parts(out), schema.TRIAL):
+        if isinstance(table, InputError):
+            raise table
         whole.add(table)
         machines |= _machines(table.schema.metadata or {})
         for task, trials in by_task(table).items():
@@ -56,9 +59,7 @@ def write(out: str, command: str) -> None:
     for name, counter in axes.items():
         shares = ", ".join(f"{k} {v / whole.rows:.0%}" for k, v in sorted(counter.items(), key=_by_number))
         text += f"\n\nRows by {name}: {shares}."
-    partial = Path(out, ".README.md.partial")
-    partial.write_text(text + "\n", "utf-8")
-    partial.replace(Path(out, "README.md"))
+    places.write_bytes(places.join(out, "README.md"), f"{text}\n".encode())
 
 
 def _line(name: str, one: Counts) -> str:

@@ -38,6 +38,13 @@ class Counts:
         self.raw.update(samples["raw"].to_pylist())
         self.label.update(samples["label"].to_pylist())
 
+    def include(self, other: Counts) -> None:
+        """Add what was counted elsewhere, of other runs."""
+        for name in ("runs", "rows", "samples", "diverged", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.raw.update(other.raw)
+        self.label.update(other.label)
+
 
 def by_task(trials: pa.Table) -> dict[str, pa.Table]:
     """The rows of each task."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import functools
-import re
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import torch
 from tqdm import tqdm
 
-from data_gen import branches, draws, store, trial
-from data_gen.trial import Trial
+from data_gen import branches, draws, schema, store, trial
+from data_gen.trial import Progress, Trial
 from tasks import optimizers, registry, variants
-from tasks.base import Source, Splits, Task, source_of
+from tasks.base import Data, Source, Task, source_of
 from tasks.errors import InputError
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
 from tasks.settings import NONE, encoded
-from tasks.work import board, ray_workers, workers
+from tasks.work import board, workers
+from tasks.work.answers import Stopped
+from tasks.work.checkpoint import Checkpoint
+from tasks.work.executor import Executor
 
 DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip", "warmup")
 """Keys that are a number, a range of which each trial draws, or null."""
@@ -69,15 +74,7 @@ class GenerateConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         if self.branches not in branches.MODES:
             raise InputError(f"got branches={self.branches}, need {', '.join(branches.MODES)}")
-        if not self.timeout > 0:
-            raise InputError(f"got timeout={self.timeout}, need minutes > 0")
-        self.share()
-        if self.executor not in ("local", "ray"):
-            raise InputError(f"got executor={self.executor}, need local or ray")
-        if not self.num_cpus > 0 or self.num_gpus < 0:
-            raise InputError(
-                f"got num_cpus={self.num_cpus}, num_gpus={self.num_gpus}, need more than 0 and at least 0"
-            )
+        Executor.of(self)
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
         for name in DRAWN:
@@ -92,7 +89,7 @@ class GenerateConfig:
         if not self.optimizers:
             raise InputError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
         bounds = self.lr_range
         if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < float("inf")):
             raise InputError(
@@ -104,19 +101,6 @@ class GenerateConfig:
         """Those of which each trial draws one."""
         names: Any = [self.precision] if isinstance(self.precision, str) else self.precision
         return tuple(names)
-
-    def trial_device(self) -> str:
-        """Where the trials run. A cluster's machines may have what this one has not."""
-        if self.executor == "ray":
-            return ("cuda" if self.num_gpus else "cpu") if self.device == "auto" else self.device
-        return workers.resolve_device(self.device)
-
-    def share(self) -> tuple[int, int]:
-        """First unit and stride of this machine's share."""
-        found = re.fullmatch(r"(\d+)/(\d+)", self.shard or "1/1")
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
-            raise InputError(f"got shard={self.shard}, need i/N with 1 <= i <= N, such as 1/4")
-        return int(found[1]) - 1, int(found[2])
 
 
 @dataclass(frozen=True)
@@ -134,11 +118,12 @@ class TrialUnit:
         """Task, index and seed."""
         return f"{self.trial.task} trial {self.trial.index} (seed {self.trial.seed})"
 
-    @property
+    @functools.cached_property
     def run_id(self) -> str:
         """What names the trial's part."""
-        task = registry.get(self.trial.task, self.trial.scale, self.trial.settings)
-        return self.trial.run_id(task, self.fingerprint)
+        return self.trial.run_id(
+            _task(self.trial.task, self.trial.scale, self.trial.settings), self.fingerprint
+        )
 
     @property
     def path(self) -> str:
@@ -151,20 +136,33 @@ class TrialUnit:
         return self.trial.cycles
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Run the trial and write its part, unless another generator has by now: then no rows are made."""
+        """Run the trial and write its part, unless another generator has by now: then no rows are made.
+
+        A trial that a killed process has left goes on after the last cycle that was saved.
+        """
         if store.exists(self.path):
             return 0
         task, data = loaded(self.trial, self.device)
-        rows = []
+        file = Checkpoint(self.path)
+        rows, progress = _saved(file)
         optimizer, lr0, period, _ = self.trial.draw(task)
         settings = {"task": self.trial.task, "optimizer": optimizer, "lr0": lr0, "period": period}
         name = f"trial_{registry.short_name(self.trial.task)}_{self.trial.seed}_{self.trial.index}"
+        more = trial.rows(self.trial, task, data, self.fingerprint, self.device, progress)
         with board.writing(self.tensorboard, name, settings, ("val_loss",)) as log:
-            for row in trial.rows(self.trial, task, data, self.fingerprint, self.device):
-                rows.append(row)
+            for row in itertools.chain(list(rows), more):
+                if row["cycle"] >= len(rows):
+                    rows.append(row)
+                    if file.due and progress.state:
+                        _save(file, rows, progress)
                 last = {k: v[-1] for k, v in row.items() if isinstance(v, list) and v}
                 log(row["cycle"], last | {"lr": row["lr"]})
-                tick()
+                try:
+                    tick()
+                except Stopped:
+                    if progress.state:
+                        _save(file, rows, progress)
+                        raise
         configuration = {
             "trial": asdict(self.trial),
             "task": asdict(task),
@@ -172,17 +170,39 @@ class TrialUnit:
             "device": self.device,
         }
         store.write(self.path, store.trial_table(rows, configuration))
+        file.delete()
         return len(rows)
 
 
+def _saved(file: Checkpoint) -> tuple[list[dict[str, Any]], Progress]:
+    """The rows of the cycles that were saved, and where the trial goes on."""
+    state = file.read()
+    if state is None:
+        return [], Progress()
+    table = pa.ipc.open_stream(state["rows"].numpy().tobytes()).read_all()
+    return table.to_pylist(), Progress(state["progress"])
+
+
+def _save(file: Checkpoint, rows: list[dict[str, Any]], progress: Progress) -> None:
+    table = pa.Table.from_pylist(rows, schema=schema.TRIAL)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    content = torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
+    file.write({"rows": content, "progress": progress.state})
+
+
+_task = functools.lru_cache(maxsize=1024)(registry.get)
+
+
 @functools.lru_cache(maxsize=64)
-def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Splits]:
+def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Data]:
     """A task and its data on ``device``, once per process."""
     found = registry.get(task, scale, settings)
-    return found, found.load(source).to(device)
+    return found, found.loaded(source).to(device)
 
 
-def loaded(trial: Trial, device: str) -> tuple[Task, Splits]:
+def loaded(trial: Trial, device: str) -> tuple[Task, Data]:
     """The task and the data of a trial."""
     return load(trial.task, trial.scale, trial.source, device, trial.settings)
 
@@ -196,7 +216,7 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 f"{name} is for evaluation only: a controller trained on it could not be judged by it; "
                 "leave it out, or say force=true"
             )
-    device = config.trial_device()
+    device = Executor.of(config).where()
     sources = {n: source_of(config.data, config.data_dir, n) for n in names}
     known = [(n, v, _settings(config, n, v)) for n in names for v in config.variants]
     shown = tqdm(known, desc="data", unit=" tasks", leave=False, disable=not sys.stderr.isatty())
@@ -239,9 +259,9 @@ def _settings(config: GenerateConfig, name: str, variant: str) -> str:
 def generate(config: GenerateConfig) -> int:
     """Run the trials that are missing; the exit code."""
     board.check(config.tensorboard)
-    processes = workers.count(config.workers, config.trial_device())
-    first, stride = config.share()
-    asked = list(units(config))[first::stride]
+    executor = Executor.of(config)
+    executor.cards(1)  # a bad number of workers is said before the data are loaded
+    asked = executor.share(list(units(config)))
     there = store.run_ids(config.out) if store.is_directory(config.out) else set()
     missing = [unit for unit in asked if unit.run_id not in there]
     print(
@@ -250,19 +270,7 @@ def generate(config: GenerateConfig) -> int:
     )
     if missing:
         store.check_writable(config.out)
-    timeout = 60 * config.timeout
-    if config.executor == "ray":
-        outcome = ray_workers.run_all(
-            missing,
-            workers=config.workers,
-            num_cpus=config.num_cpus,
-            num_gpus=config.num_gpus,
-            title="data_gen",
-            timeout=timeout,
-        )
-    else:
-        processes = min(processes, max(1, len(missing)))
-        outcome = workers.run_all(missing, workers=processes, title="data_gen", timeout=timeout)
+    outcome = executor.run(missing, title="data_gen")
     print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
     return workers.report(outcome)
 

@@ -16,7 +16,7 @@ from arc.actions import Action
 from data_gen import schema, store
 from data_gen.samples import KEPT, samples_of
 from tasks.errors import InputError
-from tasks.work import cli
+from tasks.work import cli, places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,11 @@ COLUMNS = [
 ]
 """What a label needs of a trial."""
 
+PARTS = 512
+"""Files that are labelled at a time."""
+ROWS = 4096
+"""Rows that are, about, of packs that are read in pieces."""
+
 Counts = dict[str, dict[str, Counter[str]]]
 """Per task, ``raw`` and ``label``, the number of samples of each action."""
 
@@ -52,14 +57,14 @@ def label(config: LabelConfig) -> int:
         )
     by_task: dict[str, list[str]] = defaultdict(list)
     for path in parts:
-        by_task[_partition(path)].append(path)
+        by_task[store.partition(path)].append(path)
     counts: Counts = {task: {"raw": Counter(), "label": Counter()} for task in sorted(by_task)}
     written = []
     with tqdm(total=len(parts), desc="label", unit=" parts", disable=not sys.stderr.isatty()) as bar:
         for task, paths in sorted(by_task.items()):
             for number, trials in enumerate(_batches(paths, bar)):
                 samples = samples_of(trials, correction=config.correction == "rerun")
-                written.append(f"{config.out.rstrip('/')}/task={task}/samples-{number:05}.parquet")
+                written.append(places.join(config.out, f"task={task}", f"samples-{number:05}.parquet"))
                 store.write(written[-1], samples)
                 for column, counter in counts[task].items():
                     for found in pc.value_counts(samples[column]).to_pylist():
@@ -94,7 +99,8 @@ def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
     """
     tables: list[pa.Table] = []
     seen: set[str] = set()
-    for number, (_, table) in enumerate(store.stream(paths, schema.TRIAL, COLUMNS), 1):
+    last = None
+    for path, table in store.stream(paths, schema.TRIAL, COLUMNS):
         if isinstance(table, InputError):
             raise table
         runs = set(table["run_id"].to_pylist())
@@ -102,10 +108,18 @@ def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
             table = table.filter(pc.invert(pc.is_in(table["run_id"], pa.array(sorted(twice)))))
         seen |= runs
         tables.append(table)
-        bar.update()
-        if number % store.BATCH == 0 or number == len(paths):
-            yield pa.concat_tables(tables)
+        bar.update(path != last)
+        last = path
+        pieces = sum(len(t) for t in tables if store.GROUPED in (t.schema.metadata or {}))
+        if len(tables) == PARTS or pieces >= ROWS:
+            yield _together(tables)
             tables = []
+    if tables:
+        yield _together(tables)
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(table.replace_schema_metadata() for table in tables)
 
 
 def _remove_others(out: str, written: list[str]) -> None:
@@ -118,15 +132,7 @@ def _remove_others(out: str, written: list[str]) -> None:
 
 def _name(path: str) -> tuple[str, str]:
     """Task and file of a path."""
-    return _partition(path), path.rsplit("/", 1)[-1]
-
-
-def _partition(path: str) -> str:
-    """The task in a part's path; InputError where there is none."""
-    for piece in path.split("/"):
-        if piece.startswith("task="):
-            return piece.removeprefix("task=")
-    raise InputError(f"{path} is not below a directory task=<name>; trials lie in trials/task=<name>/")
+    return store.partition(path), path.rsplit("/", 1)[-1]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -39,6 +39,14 @@ class Tracker:
     def after(self, run: TaskRun) -> Movement:
         """What the call that ends now did to the weights, as exact sums in float64."""
         return on_host(self._trail.after(_flat(run))).movement()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The past, as tensors; of the start, too."""
+        return self._trail.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`, for a run that began with the same weights."""
+        self._trail.load_state_dict(state)
 
 
 def _flat(run: TaskRun) -> Tensor:

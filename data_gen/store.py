@@ -8,10 +8,9 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,56 +18,52 @@ from pyarrow import fs
 
 from data_gen import schema, upgrade
 from tasks.errors import InputError
-from tasks.work import machine
+from tasks.work import machine, places
+from tasks.work.places import delete as delete
+from tasks.work.places import exists as exists
+from tasks.work.places import filesystem as filesystem
+from tasks.work.places import is_directory as is_directory
+from tasks.work.places import join, replacing
 
-BATCH = 512
+BATCH = 128
 """Parts that :func:`stream` reads ahead."""
 
+GROUPED = b"arc.groups"
+"""Key in the metadata of a pack each of whose row groups has whole runs."""
+PIECE = 128
+"""A row group of a pack counts as so many parts."""
 
-def filesystem(place: str) -> tuple[fs.FileSystem, str]:
-    """The filesystem and the path on it, of a local path or of a URI such as ``s3://bucket/trials``."""
-    try:
-        if "://" in place:
-            found, inner = fs.FileSystem.from_uri(place)
-            return found, inner
-        return fs.LocalFileSystem(), os.path.abspath(place)  # noqa: PTH100 (pyarrow takes strings)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"cannot use {place!r}: {error}") from error
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def part_path(root: str, task: str, run_id: str) -> str:
     """Where the part of one run lies below ``root``."""
-    return f"{root.rstrip('/')}/task={task}/part-{run_id}.parquet"
-
-
-def exists(path: str) -> bool:
-    """Whether a part is there; parts are renamed into place, so one that exists is whole."""
-    filesystem_, inner = filesystem(path)
-    return bool(filesystem_.get_file_info(inner).type == fs.FileType.File)
-
-
-def is_directory(place: str) -> bool:
-    """Whether there is such a directory."""
-    filesystem_, inner = filesystem(place)
-    return bool(filesystem_.get_file_info(inner).type == fs.FileType.Directory)
+    return join(root, f"task={task}", f"part-{run_id}.parquet")
 
 
 def run_ids(root: str) -> set[str]:
     """The ids of all trial runs below ``root``: in the names of single parts, inside packs."""
     found: set[str] = set()
     for path in parts(root):
-        name = PurePosixPath(path).stem
-        if name.startswith("part-"):
-            found.add(name.removeprefix("part-"))
-        else:
-            found.update(read(path, schema.TRIAL, ["run_id"])["run_id"].to_pylist())
+        found |= ids(path)
     return found
 
 
-def delete(path: str) -> None:
-    """Remove one part."""
-    filesystem_, inner = filesystem(path)
-    filesystem_.delete_file(inner)
+def ids(path: str) -> set[str]:
+    """The runs of one part: from its name, or inside a pack."""
+    name = places.stem(path)
+    if name.startswith("part-"):
+        return {name.removeprefix("part-")}
+    return set(read(path, schema.TRIAL, ["run_id"])["run_id"].to_pylist())
+
+
+def partition(path: str) -> str:
+    """The task in a part's path; InputError where there is none."""
+    for piece in path.split("/"):
+        if piece.startswith("task="):
+            return piece.removeprefix("task=")
+    raise InputError(f"{path} is not below a directory task=<name>; trials lie in trials/task=<name>/")
 
 
 @contextlib.contextmanager
@@ -83,26 +78,16 @@ def writing(path: str, expected: pa.Schema, **options: Any) -> Iterator[pq.Parqu
     Raises:
         InputError: the place cannot be written to (read-only, disk full); nothing is left behind.
     """
-    filesystem_, inner = filesystem(path)
-    place = PurePosixPath(inner)
-    # Two generators on one directory may work on the same part: each has its own temporary file.
-    temporary = f"{place.parent}/.{place.name}.{uuid.uuid4().hex}.tmp"
     try:
-        filesystem_.create_dir(str(place.parent))
-        try:
-            with (
-                filesystem_.open_output_stream(temporary) as sink,
-                # checksums: overwritten bytes are found, where zstd alone might decode them to numbers
-                pq.ParquetWriter(
-                    sink, expected, compression="zstd", write_page_checksum=True, **options
-                ) as writer,
-            ):
-                yield writer
-            filesystem_.move(temporary, inner)
-        except BaseException:
-            if filesystem_.get_file_info(temporary).type == fs.FileType.File:
-                filesystem_.delete_file(temporary)
-            raise
+        with (
+            replacing(path) as (filesystem_, temporary),
+            filesystem_.open_output_stream(temporary) as sink,
+            # checksums: overwritten bytes are found, where zstd alone might decode them to numbers
+            pq.ParquetWriter(
+                sink, expected, compression="zstd", write_page_checksum=True, **options
+            ) as writer,
+        ):
+            yield writer
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}; free the disk or choose another out=") from error
 
@@ -141,17 +126,17 @@ def parts(root: str) -> list[str]:
     filesystem_, inner = filesystem(root)
     if not is_directory(root):
         raise InputError(f"no directory {root!r}; make one with the stage before this one")
-    found = filesystem_.get_file_info(fs.FileSelector(inner, recursive=True))
-    prefix = root.split("://")[0] + "://" if "://" in root else ""
-    return sorted(
-        f"{prefix}{info.path}"
-        for info in found
-        if info.extension == "parquet" and not info.base_name.startswith(".")
-    )
+    with places.reaching(root):
+        found = filesystem_.get_file_info(fs.FileSelector(inner, recursive=True))
+    names = [i.path for i in found if i.extension == "parquet" and not i.base_name.startswith(".")]
+    return sorted(places.inside(root, name) for name in names)
 
 
-def read(path: str, expected: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """One part, which must have the given schema; only some of its columns where they are named.
+def read(
+    path: str, expected: pa.Schema, columns: Sequence[str] | None = None, group: int | None = None
+) -> pa.Table:
+    """One part, which must have the given schema; only some of its columns, and one of its row groups, where
+    they are named.
 
     Raises:
         InputError: the file is damaged, of another schema, or of another version of it.
@@ -164,19 +149,31 @@ def read(path: str, expected: pa.Schema, columns: Sequence[str] | None = None) -
                 known = None if columns is None else [c for c in found.names if c in upgrade.needed(columns)]
                 return upgrade.upgraded(file.read(known, use_threads=False), columns)
             _check_schema(path, found, expected)
-            return file.read(columns, use_threads=False)  # parts are small: threads of their own only cost
+            # parts are small: threads of their own only cost
+            if group is not None:
+                table = file.read_row_group(group, columns, use_threads=False)
+            else:
+                table = file.read(columns, use_threads=False)
+            # what was added once the rows were written stands in the footer, and not in the schema
+            added = {k: v for k, v in (file.metadata.metadata or {}).items() if k != b"ARROW:schema"}
+            return table.replace_schema_metadata({**(found.metadata or {}), **added})
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def footer(path: str) -> pq.FileMetaData:
+    """What a part says of itself without being read: rows, least and largest values; InputError: damaged."""
+    filesystem_, inner = filesystem(path)
+    try:
+        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
+            return file.metadata
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 
 
 def count_rows(path: str) -> int:
     """Rows of one part, from its footer; InputError where it is damaged."""
-    filesystem_, inner = filesystem(path)
-    try:
-        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
-            return int(file.metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
+    return int(footer(path).num_rows)
 
 
 def stream(
@@ -184,22 +181,52 @@ def stream(
 ) -> Iterator[tuple[str, pa.Table | InputError]]:
     """Each part as :func:`read` returns it, or the error that it raises, in the order of ``paths``.
 
-    Two threads for each core read ahead of the caller by up to two batches of :data:`BATCH` parts.
+    A pack comes in pieces of whole runs (:data:`GROUPED`), so that its size is no matter.
     """
 
-    def attempt(path: str) -> tuple[str, pa.Table | InputError]:
+    def attempt(piece: tuple[str, int | None]) -> tuple[str, pa.Table | InputError]:
+        path, group = piece
         try:
-            return path, read(path, expected, columns)
+            return path, read(path, expected, columns, group)
         except InputError as error:
             return path, error
 
-    batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
+    yield from ahead(attempt, [(path, group) for path in paths for group in _groups(path)])
+
+
+def ahead(work: Callable[[T], U], pieces: Sequence[T]) -> Iterator[U]:
+    """``work`` of each piece, in their order: two threads for each core are ahead by up to two batches.
+
+    A batch holds :data:`BATCH` parts, or as much of packs.
+    """
+    batches: list[list[T]] = [[]]
+    room = BATCH
+    for piece in pieces:
+        weight = PIECE if isinstance(piece, tuple) and piece[1] is not None else 1
+        if room < weight:
+            batches.append([])
+            room = BATCH
+        batches[-1].append(piece)
+        room -= weight
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        ahead = [pool.submit(attempt, path) for path in batches[0]] if batches else []
+        coming = [pool.submit(work, piece) for piece in batches[0]]
         for following in [*batches[1:], []]:
-            current, ahead = ahead, [pool.submit(attempt, path) for path in following]
+            current, coming = coming, [pool.submit(work, piece) for piece in following]
             while current:
                 yield current.pop(0).result()  # popped: what was read is not kept
+
+
+def _groups(path: str) -> Sequence[int | None]:
+    """The row groups of a pack that has whole runs in each; (None,) for any other file: it is read whole."""
+    if not places.stem(path).startswith("pack-"):
+        return (None,)
+    filesystem_, inner = filesystem(path)
+    try:
+        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
+            grouped = GROUPED in (file.schema_arrow.metadata or {})
+            return range(file.metadata.num_row_groups) if grouped else (None,)
+    except (pa.ArrowException, OSError):  # whoever reads it will say so
+        return (None,)
 
 
 def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
@@ -213,7 +240,7 @@ def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:
 
 def check_writable(root: str) -> None:
     """Write and delete a small file below ``root``; InputError where that fails, before hours of work do."""
-    probe = f"{root.rstrip('/')}/writable-{uuid.uuid4().hex}.tmp"
+    probe = join(root, f"writable-{uuid.uuid4().hex}.tmp")
     write(probe, pa.table({"probe": [0]}))
     delete(probe)
 

@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from data_gen.draws import Draw
 from data_gen.labels import ranking
 from data_gen.movement import Tracker
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
@@ -99,23 +99,68 @@ class Trial:
         return Drawn(optimizer, lr0, self.period or period, recipe)
 
     def run_id(self, task: Task, data_fingerprint: str) -> str:
-        """A hash of what decides the trial; the place of its data and of its output does not."""
-        decisive = asdict(self) | {
-            "task": registry.short_name(self.task),
-            "source_code": registry.digest(self.task),
-            "source": self.source.kind,
-            "settings": asdict(task),  # all of them, the replaced ones among them
-            "data": data_fingerprint,
-            "schema": schema.VERSION,
-        }
-        encoded = json.dumps(decisive, sort_keys=True, default=str).encode()
-        return hashlib.sha256(encoded).hexdigest()[:16]
+        """A hash of what decides the trial; the place of its data and of its output does not.
+
+        Trials that differ by their index share the work of it: a request may have a million.
+        """
+        key = (
+            *(value for name, value in vars(self).items() if name != "index"),
+            repr(task),
+            data_fingerprint,
+        )
+        if key not in _DECISIVE:
+            if len(_DECISIVE) >= 1024:
+                _DECISIVE.clear()
+            _DECISIVE[key] = _decisive(replace(self, index=_ANY), task, data_fingerprint)
+        before, after = _DECISIVE[key]
+        return hashlib.sha256(f"{before}{self.index}{after}".encode()).hexdigest()[:16]
+
+
+_ANY = 917_350_428
+"""Stands for the index where it does not matter."""
+_DECISIVE: dict[object, tuple[str, str]] = {}
+
+
+def _decisive(trial: Trial, task: Task, data_fingerprint: str) -> tuple[str, str]:
+    """What decides a trial, as JSON, before and after its index."""
+    decisive = asdict(trial) | {
+        "task": registry.short_name(trial.task),
+        "source_code": registry.digest(trial.task),
+        "source": trial.source.kind,
+        "settings": asdict(task),  # all of them, the replaced ones among them
+        "data": data_fingerprint,
+        "schema": schema.VERSION,
+    }
+    before, after = json.dumps(decisive, sort_keys=True, default=str).split(str(_ANY))
+    return before, after
+
+
+@dataclass
+class Progress:
+    """Where a trial stands between two cycles.
+
+    Attributes:
+        state: everything that decides the cycles to come, as plain types and tensors; None before the first
+            cycle and after the last.
+    """
+
+    state: dict[str, Any] | None = None
 
 
 def rows(
-    trial: Trial, task: Task, data: Splits, fingerprint: str, device: str = "cpu"
+    trial: Trial,
+    task: Task,
+    data: Data,
+    fingerprint: str,
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle."""
+    """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle.
+
+    ``progress`` is kept up to date; one that has a state already is where the trial goes on, to the rows
+    that it would have had without the break.
+    """
+    progress = progress or Progress()
     optimizer, lr, period, recipe = trial.draw(task)
     name = registry.short_name(trial.task)
     run_key = (trial.seed, name, trial.index)
@@ -125,7 +170,7 @@ def rows(
         return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
 
     run = fresh()
-    together = trial.branches == "together" and recipe.precision == "float32"
+    together = trial.branches == "together" and run.recipe.precision == "float32"
     group = Together([fresh() for _ in Action]) if together else None
     tracker = Tracker(run)
 
@@ -145,7 +190,12 @@ def rows(
         "cycles": trial.cycles,
         **describe(run, name, optimizer),
     }
-    for cycle in range(trial.cycles):
+    first = 0
+    if progress.state is not None:
+        first, lr = progress.state["cycle"], progress.state["lr"]
+        run.restore(progress.state["run"])
+        tracker.load_state_dict(progress.state["tracker"])
+    for cycle in range(first, trial.cycles):
         began = time.perf_counter()
         run.set_lr(lr)
         run.reseed(*run_key, cycle, "trunk")
@@ -171,9 +221,15 @@ def rows(
             if cycle + 1 < trial.cycles:
                 choice = np.random.default_rng(derive(*run_key, cycle, "choice"))
                 chosen = _choose([found[a].val_loss[-1] for a in Action], choice)
+        trunk_lr = lr
+        progress.state = None
+        if chosen is not None:
+            lr *= chosen.multiplier
+            state = {"run": checkpoint, "tracker": tracker.state_dict()}
+            progress.state = state | {"cycle": cycle + 1, "lr": lr}
         yield constant | {
             "cycle": cycle,
-            "lr": lr,
+            "lr": trunk_lr,
             "train_loss": trunk.train_loss,
             "val_loss": trunk.val_loss,
             "val_metric": trunk.val_metric,
@@ -192,7 +248,6 @@ def rows(
         }
         if chosen is None:
             return
-        lr *= chosen.multiplier
 
 
 def describe(run: TaskRun, task: str, optimizer: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from proxy_eval import comparison_schema as schema
 from proxy_eval.comparison_run import ComparisonUnit
 from tasks import registry
 from tasks.errors import InputError
+from tasks.work import claims, places
 
 FILE = "asked.parquet"
 COMMANDS = b"arc.commands"
@@ -36,7 +37,12 @@ def remember(units: Sequence[ComparisonUnit], out: str, command: str) -> None:
 
 
 def add(new: pd.DataFrame, out: str, new_commands: Sequence[str]) -> None:
-    """Add rows of :data:`SCHEMA`; for the same cell the later call counts."""
+    """Add rows of :data:`SCHEMA`; for the same cell the later call counts. One call at a time, anywhere."""
+    with claims.waiting(_path(out)):
+        _add(new, out, new_commands)
+
+
+def _add(new: pd.DataFrame, out: str, new_commands: Sequence[str]) -> None:
     before, commands = (read(out), commands_of(out)) if store.exists(_path(out)) else (None, [])
     both = new if before is None else pd.concat([before, new]) if len(before) else new
     table = both.drop_duplicates(list(schema.KEY), keep="last")
@@ -63,4 +69,4 @@ def _table(out: str) -> pa.Table:
 
 
 def _path(out: str) -> str:
-    return f"{out.rstrip('/')}/{FILE}"
+    return places.join(out, FILE)

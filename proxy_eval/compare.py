@@ -13,7 +13,8 @@ from proxy_eval import asked, estimate, frequencies, suite
 from proxy_eval import plan as plans
 from proxy_eval.comparison_run import ComparisonUnit
 from tasks.errors import InputError
-from tasks.work import cli, workers
+from tasks.work import cli, places, workers
+from tasks.work.executor import Executor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,11 @@ class CompareConfig:
     data_dir: Any
     device: str
     workers: str
+    executor: str
+    num_cpus: float
+    num_gpus: float
     timeout: float
+    shard: str | None
     estimate: bool
     out: str
 
@@ -57,8 +62,8 @@ class CompareConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"got {name}={value}, need an integer >= 1 or null")
-        if not self.timeout > 0:
-            raise InputError(f"got timeout={self.timeout}, need minutes > 0")
+        Executor.of(self)
+        places.check_local("controller", self.controller)
         if self.frequencies is not None and not (
             len(self.frequencies) == 3
             and min(self.frequencies) >= 0
@@ -78,7 +83,6 @@ class CompareConfig:
 
 def plan_of(config: CompareConfig) -> plans.Plan:
     """What the configuration asks for."""
-    device = workers.resolve_device(config.device)
     chosen = plans.asked(config.methods, weights=config.weights, controller=config.controller)
     entries = suite.entries(config.tasks, optimizer=config.optimizer, epochs=config.epochs)
     found = plans.places(
@@ -88,7 +92,6 @@ def plan_of(config: CompareConfig) -> plans.Plan:
         scale=config.scale,
         data=config.data,
         data_dir=config.data_dir,
-        device=device,
     )
     return plans.Plan(
         methods=tuple(chosen),
@@ -100,7 +103,7 @@ def plan_of(config: CompareConfig) -> plans.Plan:
         epoch_steps=config.epoch_steps,
         base_seed=config.seed,
         scale=config.scale,
-        device=device,
+        device=Executor.of(config).where(),
         out=config.out,
     )
 
@@ -123,6 +126,13 @@ def compare(config: CompareConfig) -> int:
     code = perform(first, config, command)
     if code or not waiting:
         return code
+    if config.frequencies is None and (absent := _missing(first)):
+        print(
+            f"{len(absent)} runs are left to other shards, and the random control needs all of them; "
+            "the same command goes on when they are there",
+            file=sys.stderr,
+        )
+        return 0
     measured = config.frequencies or frequencies.of(plan)
     last = [replace(m, options=m.options | {"frequencies": list(measured)}) for m in waiting]
     return perform(list(replace(plan, methods=tuple(last), selection_seeds=()).units()), config, command)
@@ -131,21 +141,19 @@ def compare(config: CompareConfig) -> int:
 def perform(units: Sequence[ComparisonUnit], config: CompareConfig, command: str) -> int:
     """Run what is missing of these; the exit code."""
     asked.remember(units, config.out, command)
-    missing = [unit for unit in units if not store.exists(unit.path)]
-    there = len(units) - len(missing)
-    print(f"{len(units)} runs asked for, {there} there, {len(missing)} to run", file=sys.stderr)
-    processes = min(
-        workers.count(config.workers, workers.resolve_device(config.device)), max(1, len(missing))
+    executor = Executor.of(config)
+    share = executor.share(units)
+    missing = _missing(share)
+    print(
+        f"{len(share)} runs asked for, {len(share) - len(missing)} there, {len(missing)} to run",
+        file=sys.stderr,
     )
-    outcome = workers.run_all(
-        missing,
-        workers=processes,
-        title="compare",
-        unit_name="runs",
-        tick_name="epochs",
-        timeout=60 * config.timeout,
-    )
+    outcome = executor.run(missing, title="compare", unit_name="runs", tick_name="epochs")
     return workers.report(outcome, unit_name="runs")
+
+
+def _missing(units: Sequence[ComparisonUnit]) -> list[ComparisonUnit]:
+    return [unit for unit in units if not store.exists(unit.path)]
 
 
 if __name__ == "__main__":

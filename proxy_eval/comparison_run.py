@@ -20,7 +20,7 @@ from proxy_eval import comparison_schema as schema
 from proxy_eval import memory, methods
 from proxy_eval.kept import Kept, Measured
 from proxy_eval.made_with import made_with
-from proxy_eval.unfinished import Checkpoint, Unfinished, now
+from proxy_eval.unfinished import Unfinished, now
 from proxy_eval.watched import WatchedRun, budget
 from tasks import registry
 from tasks.base import Source
@@ -28,6 +28,7 @@ from tasks.errors import InputError
 from tasks.loop import Evaluation
 from tasks.seeding import derive
 from tasks.work import workers
+from tasks.work.checkpoint import Checkpoint
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What a method may raise for reasons of its own; anything else is an error of the program."""

@@ -91,14 +91,13 @@ def places(
     scale: str,
     data: str,
     data_dir: Any,
-    device: str,
 ) -> list[Place]:
     """The tasks, loaded once for their fingerprints, with their LR0s in the order of running."""
     found = []
     for entry in entries:
         source = source_of(data, data_dir, entry.name)
         lr0s = entry.grid(list(decades)) if lr0 == "grid" else [float(lr) for lr in lr0]
-        _, splits = load(entry.name, scale, source, device)
+        _, splits = load(entry.name, scale, source, "cpu")
         found.append(
             Place(
                 entry=entry,

@@ -29,7 +29,9 @@ from proxy_eval.ranking import card, ranking, ranking_table
 from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
-from tasks.work import board, workers
+from tasks.recipe import Recipe
+from tasks.work import board, places, workers
+from tasks.work.executor import Executor
 from training.distill import candidates
 
 RULES = ("level", "mean")
@@ -53,18 +55,25 @@ class SelectConfig:
     repeats: int
     epochs: int
     period: int
+    epoch_steps: int | None
     seed: int
     scale: str
     data: str
     data_dir: Any
     device: str
     workers: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
     tensorboard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("repeats", "epochs", "period"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        Recipe(epoch_steps=self.epoch_steps)
         if self.lr0 is not None and not (self.lr0 and all(0 < lr < math.inf for lr in self.lr0)):
             raise InputError(f"got lr0={list(self.lr0)}, need a list of positive numbers, or null")
         if self.lr0 is None and not self.decades:
@@ -73,23 +82,30 @@ class SelectConfig:
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if self.optimizer is not None:
-            optimizers.get(self.optimizer)
+            optimizers.check(self.optimizer)
+        for name in ("candidates", "out"):
+            places.check_local(name, getattr(self, name))
+        Executor.of(self)
 
 
 def select(config: SelectConfig) -> int:
     """Run the proxy runs that are missing, print the ranking, export the winner; the exit code."""
     board.check(config.tensorboard)
-    device = workers.resolve_device(config.device)
-    asked = units(config, device)
-    missing = [unit for unit in asked if not store.exists(unit.path)]
-    there = len(asked) - len(missing)
-    print(f"{len(asked)} proxy runs asked for, {there} there, {len(missing)} to run", file=sys.stderr)
-    processes = min(workers.count(config.workers, device), max(1, len(missing)))
-    outcome = workers.run_all(
-        missing, workers=processes, title="proxy_eval", unit_name="runs", tick_name="epochs"
-    )
+    executor = Executor.of(config)
+    asked = units(config, executor.where())
+    share = executor.share(asked)
+    missing = [unit for unit in share if not store.exists(unit.path)]
+    there = len(share) - len(missing)
+    print(f"{len(share)} proxy runs asked for, {there} there, {len(missing)} to run", file=sys.stderr)
+    outcome = executor.run(missing, title="proxy_eval", unit_name="runs", tick_name="epochs")
     if code := workers.report(outcome, unit_name="runs"):
         return code
+    if executor.shared and (left := sum(not store.exists(unit.path) for unit in asked)):
+        print(
+            f"{left} proxy runs are left to other shards; the last one to end exports the winner",
+            file=sys.stderr,
+        )
+        return 0
     table = pa.concat_tables(store.read(unit.path, PROXY_RUN) for unit in asked)
     # the same weights may lie in two candidates' directories: the unit knows whose run it is
     runs = table.to_pandas().assign(candidate=[Path(unit.candidate).name for unit in asked])
@@ -155,7 +171,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
     names = registry.resolve(config.task)
     sources = {name: source_of(config.data, config.data_dir, name) for name in names}
     where = {name: _where(config, name) for name in names}
-    prints = {n: load(n, config.scale, sources[n], device)[1].fingerprint() for n in names}
+    prints = {n: load(n, config.scale, sources[n], "cpu")[1].fingerprint() for n in names}
     return [
         ProxyUnit(
             candidate=str(candidate),
@@ -169,6 +185,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
             repeat=repeat,
             epochs=config.epochs,
             period=config.period,
+            epoch_steps=config.epoch_steps,
             policy=config.policy,
             rules=code_digest(),
             seed=config.seed,

@@ -1,28 +1,19 @@
-"""A run of the comparison on its way: what it is made of, and the file that lets it go on after a kill."""
+"""A run of the comparison on its way: what it is made of, and how it is saved and goes on."""
 
 from __future__ import annotations
 
-import io
-import pickle
 import time
-import uuid
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
-import torch
-from pyarrow import fs
-
 from arc.methods.method import Method
-from data_gen import store
 from proxy_eval import memory
 from proxy_eval.clock import Clock
 from proxy_eval.kept import Kept
 from proxy_eval.watched import Epoch, Followed, WatchedRun, follow
 from tasks.work import workers
-
-SAVE_SECONDS = 60.0
-"""From one checkpoint to the next: at the end of the first epoch that is over after so long."""
+from tasks.work.checkpoint import Checkpoint
+from tasks.work.processes import Stopped
 
 
 @dataclass
@@ -50,13 +41,17 @@ class Unfinished:
         told = 0
         going = follow(self.run, method, epochs, self.followed)
         while (epoch := self.clock.time(going)) is not None:
-            for _ in range(told, self.followed.last):
-                tick()
-            told = self.followed.last
             self.trace[epoch.number - 1 :] = [epoch]
             self.kept.see(epoch)
             if file.due and epoch.number < epochs:
                 file.write(self.state_dict(method))
+            try:
+                for _ in range(told, self.followed.last):
+                    tick()
+            except Stopped:
+                file.write(self.state_dict(method))
+                raise
+            told = self.followed.last
 
     @property
     def spent(self) -> tuple[float, float]:
@@ -73,7 +68,6 @@ class Unfinished:
         """Plain types and tensors. The copies are not charged to the run."""
         cost = self.run.cost.as_dict()
         state = {
-            "torch": str(torch.__version__),
             "run": self.run.snapshot(),
             "trained_lr": self.run.trained_lr,
             "validated": self.run.validated,
@@ -105,45 +99,3 @@ class Unfinished:
 def now() -> tuple[float, float]:
     """Wall clock and CPU time of this thread, in seconds."""
     return time.perf_counter(), time.thread_time()
-
-
-class Checkpoint:
-    """The file of an unfinished run beside the part that it will write; a local path or a URI."""
-
-    def __init__(self, part: str) -> None:
-        self._filesystem, inner = store.filesystem(part)
-        place = PurePosixPath(inner)
-        self._path = str(place.with_name(f".{place.stem}.checkpoint"))
-        self._saved = time.monotonic()
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        return time.monotonic() - self._saved >= SAVE_SECONDS
-
-    def read(self) -> dict[str, Any] | None:
-        """What was saved; None where nothing was, or what was cannot be gone on from."""
-        if self._filesystem.get_file_info(self._path).type != fs.FileType.File:
-            return None
-        try:
-            with self._filesystem.open_input_stream(self._path) as file:
-                state: dict[str, Any] = torch.load(io.BytesIO(file.read()), weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # damaged: the run begins anew
-            return None
-        return state if state.get("torch") == str(torch.__version__) else None
-
-    def write(self, state: dict[str, Any]) -> None:
-        """Replace the file in one move: a kill leaves the old one or the new one."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        temporary = f"{self._path}.{uuid.uuid4().hex}.tmp"
-        self._filesystem.create_dir(str(PurePosixPath(self._path).parent))
-        with self._filesystem.open_output_stream(temporary) as sink:
-            sink.write(buffer.getvalue())
-        self._filesystem.move(temporary, self._path)
-        self._saved = time.monotonic()
-
-    def delete(self) -> None:
-        """The run is over."""
-        if self._filesystem.get_file_info(self._path).type == fs.FileType.File:
-            self._filesystem.delete_file(self._path)

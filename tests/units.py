@@ -7,7 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from tasks.errors import InputError
+from tasks.work.answers import Stopped
 
 
 @dataclass(frozen=True)
@@ -34,4 +37,36 @@ class Unit:
             bytearray(2**30)
         if self.kind == "sleeps":
             time.sleep(60)
+        if self.kind == "ticks for a minute":
+            try:
+                for _ in range(600):
+                    time.sleep(0.1)
+                    tick()
+            except Stopped:
+                Path(self.mark).touch()
+                raise
+        if self.kind == "says what it sees":
+            time.sleep(1)  # so that the others need workers of their own
+            words = f"{os.environ['CUDA_VISIBLE_DEVICES']} {torch.get_num_threads()}"
+            Path(self.mark, self.name).write_text(words)
         return 7
+
+
+@dataclass(frozen=True)
+class Part:
+    """A unit that makes a file, and says so in another one."""
+
+    path: str
+    seconds: float = 0.1
+    ticks: int = 1
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    def run(self, tick) -> int:
+        with Path(self.path).with_name("made").open("a") as file:
+            file.write(f"{self.name}\n")
+        time.sleep(self.seconds)
+        Path(self.path).write_text("whole")
+        return 1

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.errors import InputError
+from tasks.work import places
 from training.distill import fingerprint
 from training.targets import KINDS
 
@@ -42,6 +43,8 @@ class TrainingConfig:
         for name in ("candidates", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        for name in ("out", "teachers", "tensorboard"):
+            places.check_local(name, getattr(self, name))
         for name, known in (("targets", KINDS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")

@@ -20,7 +20,7 @@ from data_gen import store
 from data_gen.samples import SAMPLE
 from tasks.errors import InputError
 from tasks.seeding import derive
-from tasks.work import cli, workers
+from tasks.work import cli, places, workers
 from training import dataset, fast
 from training.baselines import BASELINES, baseline
 from training.candidates import load
@@ -54,6 +54,8 @@ class StudyConfig:
         for name in ("epochs", "seeds"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        for name in ("out", "fits"):
+            places.check_local(name, getattr(self, name))
         self.recipe(0)
 
     def recipe(self, seed: int) -> TrainingConfig:

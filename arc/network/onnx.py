@@ -31,7 +31,7 @@ def export(path: str | Path, controller: str | Path | None = None) -> None:
         import onnx
     except ImportError as error:
         raise ImportError("export needs onnx: pip install arc-lr[onnx]") from error
-    arrays = weights.load_arrays(controller)
+    arrays = weights.load_arrays(weights.paper() if controller is None else controller)
     nodes, constants = _nodes(arrays)
     floats = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(

@@ -277,10 +277,12 @@ def _far(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdi
 
 
 def _too_high(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A start at an LR that the network tells to be far too high: the net may be ruined by it."""
+    """A start at an LR that the network tells to be far too high, in a call that has learned nothing."""
     if not in_start(state, now) or now.anneals or not report.distance > TOO_HIGH:
         return None
-    trouble = f"LR about {10**report.distance:.0f} times too high"
+    if yard.first is None or report.mean < yard.first:
+        return None  # it learns: a lower LR will do
+    trouble = f"LR about {10**report.distance:.0f} times too high, and the loss has not fallen"
     return replace(_again(state, trouble), factor=10 ** (-0.8 * report.distance))
 
 

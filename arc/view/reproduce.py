@@ -52,9 +52,8 @@ def reproduce(
     every = int(log.settings.get("period", 3)) if period is None else period
     ratios = _ratios(log)
     stand_in: Any = Logged(*(ratio * log.calls[0].lr for ratio in ratios))
-    chosen: dict[str, Any] = {
-        k: log.settings[k] for k in ("total_calls", "min_lr", "max_lr", "mode") if k in log.settings
-    }
+    names = ("total_calls", "min_lr", "max_lr", "mode")
+    chosen: dict[str, Any] = {name: log.settings[name] for name in names if name in log.settings}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecoveryWarning)  # the run has said it
         controller = Controller(

@@ -17,6 +17,7 @@ from proxy_eval.report.page import Block, Figure, Heading, Table, Text, html_pag
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.summary import lines, title
 from tasks.errors import InputError
+from tasks.work import places
 
 NAME = "comparison"
 
@@ -34,6 +35,7 @@ class ReportConfig:
     seed: int
 
     def __post_init__(self) -> None:
+        places.check_local("out", self.out)
         if len(self.highlight) > len(figures.STYLES):
             raise InputError(f"got {len(self.highlight)} methods to highlight, need at most 7")
         if self.resamples < 1:

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from tasks import optimizers, registry
 from tasks.base import TaskError, source_of
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
 from tasks.settings import encoded
-from tasks.work import workers
+from tasks.work import places, workers
+from tasks.work.executor import Executor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class ReportConfig:
     seeds: int
     seed: int
     epochs: int
+    epoch_steps: int | None
     ceiling: int
     scale: str
     data: str
@@ -40,15 +43,24 @@ class ReportConfig:
     samples: str | None
     workers: str
     out: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("lrs", 2), ("seeds", 1), ("epochs", 1), ("ceiling", 1)):
             if getattr(self, name) < least:
                 raise TaskError(f"got {name}={getattr(self, name)}, need an integer >= {least}")
+        Recipe(epoch_steps=self.epoch_steps)
         if not self.optimizers:
             raise TaskError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
+        Executor.of(self)
+        places.check_local("out", self.out)
+        places.check_local("samples", self.samples)
         if self.samples is not None and not list(Path(self.samples).rglob("*.parquet")):
             raise TaskError(
                 f"no Parquet file below {self.samples!r}; make samples with python -m data_gen.label"
@@ -58,9 +70,13 @@ class ReportConfig:
 def report(config: ReportConfig) -> int:
     """Run what is missing, write report.parquet, report.md and report.png, and print the table."""
     names = registry.resolve(config.tasks)
-    processes = workers.count(config.workers)
-    _perform([asked for name in names for asked in grid(config, name)], config, processes)
-    _perform([asked for name in names for asked in longer(config, name)], config, processes)
+    for runs in (grid, longer):  # the longer ones are at the best LRs of the grid
+        if left := _perform([asked for name in names for asked in runs(config, name)], config):
+            print(
+                f"{left} runs are left to other shards; the same command goes on when they are there",
+                file=sys.stderr,
+            )
+            return 0
     verdicts = [found for name in names for found in verdicts_of(config, name)]
     out = Path(config.out)
     table = pd.DataFrame([v.row() for v in verdicts])
@@ -92,6 +108,7 @@ def grid(config: ReportConfig, name: str) -> list[Asked]:
             lr=0.0,
             seed=config.seed,
             epochs=config.epochs,
+            epoch_steps=config.epoch_steps,
             settings=settings,
         )
         # What the targets alone tell is soon learned: the middle of the range will do.
@@ -153,18 +170,15 @@ def _row(asked: Asked, out: str) -> dict[str, Any]:
     return row
 
 
-def _perform(asked: Sequence[Asked], config: ReportConfig, processes: int) -> None:
-    missing = [(a, a.path(config.out)) for a in asked]
-    missing = [(a, path) for a, path in missing if not path.exists()]
-    outcome = workers.run_all(
-        [ReportUnit(a, str(path)) for a, path in missing],
-        workers=min(processes, max(1, len(missing))),
-        title="report",
-        unit_name="runs",
-        tick_name="epochs",
-    )
+def _perform(asked: Sequence[Asked], config: ReportConfig) -> int:
+    """Run what is missing of this machine's share; how many runs are left to others."""
+    executor = Executor.of(config)
+    every = [ReportUnit(a, str(a.path(config.out))) for a in asked]
+    missing = [unit for unit in executor.share(every) if not Path(unit.path).exists()]
+    outcome = executor.run(missing, title="report", unit_name="runs", tick_name="epochs")
     if workers.report(outcome, unit_name="runs"):
         raise InputError("the report is not whole without the runs that failed")
+    return sum(not Path(unit.path).exists() for unit in every)
 
 
 def _label_counts(samples: str | None) -> dict[tuple[str, str], dict[str, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from arc.view import board
 from tasks.errors import InputError
+from tasks.work import places
 
 Log = Callable[[int, Mapping[str, Any]], None]
 """Takes a step and the numbers of that step; what is no finite number is left out."""
@@ -22,6 +23,7 @@ def no_log(step: int, values: Mapping[str, Any]) -> None:
 
 def check(directory: str | None) -> None:
     """InputError where event files are asked for and TensorBoard is not installed."""
+    places.check_local("tensorboard", directory)
     if directory is not None and importlib.util.find_spec("tensorboard") is None:
         raise InputError(f"got tensorboard={directory}, which needs pip install -e '.[tensorboard]'")
 

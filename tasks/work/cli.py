@@ -13,14 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra import compose, initialize_config_dir
+try:
+    from hydra import compose, initialize_config_dir
+except ModuleNotFoundError:  # the tasks themselves do without it
+    raise ModuleNotFoundError("the stages need hydra: pip install -e '.[pipeline]'") from None
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from arc.network.weights import WeightsError
 from tasks.errors import InputError
-from tasks.work import log
+from tasks.work import command_line, interrupts, log
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -38,13 +41,15 @@ def main(
     """Run a stage from its command line and return its exit code.
 
     0: done; 1: some units of work failed (the stage said which); 2: bad input, one line on stderr;
-    130: interrupted, what is finished is kept; stderr ends with the command that goes on.
+    130: interrupted (SIGINT or SIGTERM), what is finished or saved is kept; stderr ends with the command
+    that goes on.
 
     Args:
         stage: name of the YAML file in ``configs/``; dots stand for the module's own.
         schema: the stage's frozen dataclass; its annotations are checked.
         run: the stage.
-        argv: overrides such as ``runs=10``; those of the process by default.
+        argv: overrides such as ``runs=10``, and the options of :mod:`tasks.work.command_line`; those of the
+            process by default.
         logged: whether ``<out>.log`` keeps what is said; not for a stage that only reads ``out``,
             or writes documents there.
     """
@@ -53,27 +58,31 @@ def main(
         print(help_text(stage))
         return 0
     try:
-        config = parse(stage, schema, arguments)
+        configs = [parse(stage, schema, one) for one in command_line.runs(arguments)]
     except InputError as error:
         print(f"{stage}: {error}", file=sys.stderr)
         return 2
-    with log.kept(getattr(config, "out", None) if logged else None, stage, arguments):
-        try:
-            return run(config) or 0
-        except (InputError, WeightsError) as error:
-            print(f"{stage}: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            command = shlex.join(["python", "-m", stage, *arguments])
-            print(f"{stage}: interrupted; this goes on from here: {command}", file=sys.stderr)
-            return 130
+    code = 0
+    for config in configs:
+        with log.kept(getattr(config, "out", None) if logged else None, stage, arguments):
+            try:
+                with interrupts.listening():
+                    code = max(code, run(config) or 0)
+            except (InputError, WeightsError) as error:
+                print(f"{stage}: {error}", file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                command = shlex.join(["python", "-m", stage, *arguments])
+                print(f"{stage}: interrupted; this goes on from here: {command}", file=sys.stderr)
+                return 130
+    return code
 
 
 def help_text(stage: str) -> str:
     """How to call the stage, and its YAML file: every key with its default and its meaning."""
     text = (CONFIGS / f"{stage}.yaml").read_text()
     usage = f"usage: python -m {stage} [key=value ...]      (hydra overrides; defaults below)"
-    return f"{usage}\n\n{text.strip()}"
+    return f"{usage}\n{command_line.OPTIONS}\n\n{text.strip()}"
 
 
 def parse(stage: str, schema: type[T], arguments: Sequence[str]) -> T:
@@ -81,6 +90,11 @@ def parse(stage: str, schema: type[T], arguments: Sequence[str]) -> T:
     for argument in arguments:
         if argument.startswith("-") or "=" not in argument:
             raise InputError(f"got {argument!r}, need key=value; --help lists the keys")
+        if argument.lstrip("+~").startswith(("hydra.", "hydra/")) and not command_line.is_folder(argument):
+            raise InputError(
+                f"got {argument}: a stage stays in its working directory and writes where out= says, its "
+                "log beside that; hydra's own keys are not for it"
+            )
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             composed = compose(stage, overrides=list(arguments))

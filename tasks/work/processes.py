@@ -1,4 +1,4 @@
-"""Worker processes: started with one torch thread each, given one unit at a time, and listened to."""
+"""Worker processes: started with their threads and their card, given one unit at a time, and listened to."""
 
 from __future__ import annotations
 
@@ -7,25 +7,42 @@ import multiprocessing as mp
 import os
 import signal
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 
-from tasks.errors import InputError
+from tasks.work import cards
+from tasks.work.answers import LATE, Answer, Death, Held, Left, Refusal, Stopped, Taken, reason
+
+__all__ = [
+    "LATE",
+    "TICK",
+    "Refusal",
+    "Stopped",
+    "Tick",
+    "Unit",
+    "Worker",
+    "attempt",
+    "ready",
+    "reason",
+    "receive",
+]
 
 Tick = Callable[[], None]
 TICK = "tick"
-LATE = "it took longer than its time-out"
+STOP = "stop"
 
 
 class Unit(Protocol):
-    """A picklable piece of work whose result lies in a file when ``run`` returns."""
+    """A picklable piece of work whose result lies in a file when ``run`` returns.
+
+    A unit whose file is its attribute ``path`` (a string) is made by one program at a time, however many
+    are asked for it (:mod:`tasks.work.claims`).
+    """
 
     @property
     def name(self) -> str:
@@ -38,49 +55,55 @@ class Unit(Protocol):
         ...
 
     def run(self, tick: Tick) -> int:
-        """Do it, calling ``tick`` at most ``ticks`` times on the way; the number of rows made."""
+        """Do it, calling ``tick`` at most ``ticks`` times on the way; the number of rows made.
+
+        ``tick`` may raise :class:`~tasks.work.answers.Stopped`: a unit that can be gone on with saves what
+        there is before that passes.
+        """
         ...
-
-
-class Refusal(str):
-    """The message of an InputError: the unit failed, the worker is as good as new."""
 
 
 @dataclass
 class Worker:
-    """A process, our end of its pipe, and its unit: its ticks, when it began, whether it is too late."""
+    """A process, our end of its pipe, its card, and its unit: when it began, whether it is too late."""
 
     process: BaseProcess
     pipe: Connection
+    card: str | None = None
     unit: Unit | None = None
-    ticks: int = 0
     began: float = 0.0
     late: bool = False
 
+    def send(self, unit: Unit) -> bool:
+        """Give it a unit; False where it has died while idle, which :func:`ready` will see."""
+        try:
+            self.pipe.send(unit)
+        except OSError:
+            return False
+        self.unit, self.began = unit, time.monotonic()
+        return True
 
-def feed(pool: list[Worker], queue: deque[Unit], workers: int) -> None:
-    """Give every idle worker a unit, starting workers as long as there is work for them."""
-    for worker in pool:
-        if worker.unit is None and queue and worker.process.is_alive():
-            _send(worker, queue)
-    while queue and len(pool) < workers:
-        ours, theirs = mp.Pipe()
-        # spawn: a fork would copy torch's threads and the pipes of the other workers
-        process = mp.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
-        with _OneThread(), _interrupts_held():
-            process.start()
-        theirs.close()
-        pool.append(Worker(process, ours))
-        _send(pool[-1], queue)
+    def stop(self) -> None:
+        """Ask its unit to stop at its next tick."""
+        with contextlib.suppress(OSError):
+            self.pipe.send(STOP)
 
 
-def _send(worker: Worker, queue: deque[Unit]) -> None:
-    unit = queue.popleft()
-    try:
-        worker.pipe.send(unit)
-        worker.unit, worker.began = unit, time.monotonic()
-    except (BrokenPipeError, OSError):  # died while idle: ready() will see it
-        queue.appendleft(unit)
+def start(*, threads: int = 1, card: str | None = None, share: float | None = None) -> Worker:
+    """A worker in a process of its own.
+
+    Args:
+        threads: of torch and of the libraries under it.
+        card: the one GPU that it sees, as ``CUDA_VISIBLE_DEVICES`` names it; None: what this process sees.
+        share: of the card's memory that it may take; None: all.
+    """
+    ours, theirs = mp.Pipe()
+    # spawn: a fork would copy torch's threads and the pipes of the other workers
+    process = mp.get_context("spawn").Process(target=_serve, args=(theirs, threads, share), daemon=True)
+    with _environment(_settings(threads, card)), _interrupts_held():
+        process.start()
+    theirs.close()
+    return Worker(process, ours, card)
 
 
 def ready(pool: list[Worker]) -> list[Worker]:
@@ -90,11 +113,11 @@ def ready(pool: list[Worker]) -> list[Worker]:
     return [w for w in pool if w.pipe in signalled or w.process.sentinel in signalled]
 
 
-def receive(worker: Worker) -> int | str:
-    """The worker's answer: rows made, or why the unit failed."""
+def receive(worker: Worker) -> Answer | cards.Used:
+    """What the worker says: a tick, the memory that it took, rows made, or why the unit failed."""
     try:
         if worker.pipe.poll():
-            answer: int | str = worker.pipe.recv()
+            answer: Answer | cards.Used = worker.pipe.recv()
             return answer
     except (EOFError, OSError):
         pass
@@ -103,31 +126,32 @@ def receive(worker: Worker) -> int | str:
         return LATE
     code = worker.process.exitcode or 0
     if code < 0:
-        return f"the worker was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -9)
-    return f"the worker ended with exit code {code}"
+        killed = f"the worker was killed by {signal.Signals(-code).name}"
+        return Death(killed + " (out of memory?)" * (code == -9))
+    return Death(f"the worker ended with exit code {code}")
 
 
-class _OneThread:
+def _settings(threads: int, card: str | None) -> dict[str, str]:
     """Environment of a worker: thread pools and glibc's allocator read it when they are loaded.
 
     The allocator is told to keep what is freed. It would give every tensor of some hundred kilobytes back
     to the kernel and fault its pages in again at the next step, a fifth of a training's time.
     """
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    kept = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+    found = dict.fromkeys(pools, str(threads)) | dict.fromkeys(kept, str(2**32))
+    return found if card is None else found | {"CUDA_VISIBLE_DEVICES": card}
 
-    settings: ClassVar = {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_MMAP_THRESHOLD_": str(2**32),
-        "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    }
 
-    def __enter__(self) -> None:
-        self.before = {name: os.environ.get(name) for name in self.settings}
-        os.environ.update(self.settings)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self.before.items():
+@contextlib.contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """The variables, for what is started inside the block."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
@@ -136,43 +160,55 @@ class _OneThread:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """SIGINT waits, and the process started here never sees one: not even while it still imports."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    """SIGINT and SIGTERM wait, and the process started here never sees one, not even while it still imports:
+    who stops a group of processes (a terminal, Slurm) means the parent, which tells its workers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, threads: int, share: float | None) -> None:
     """The worker's life: a unit in, an answer out, until the parent closes the pipe or is gone."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
+    cards.limit(share)
+
+    def tick() -> None:
+        try:
+            pipe.send(TICK)
+            stop = pipe.poll() and pipe.recv() == STOP
+        except (EOFError, OSError):  # the parent is gone
+            stop = True
+        if stop:
+            raise Stopped
+
     while True:
         try:
-            unit: Unit = pipe.recv()
+            unit: Unit | str = pipe.recv()
         except (EOFError, ConnectionResetError):
             return
         except Exception as error:  # the unit's module does not import here
-            answer: int | str = reason(error)
+            answer: Answer = reason(error)
         else:
-            answer = attempt(unit, lambda: pipe.send(TICK))
+            if isinstance(unit, str):  # told to stop what has just ended
+                continue
+            answer = attempt(unit, tick)
         try:
+            if (used := cards.used()) is not None:
+                pipe.send(used)
             pipe.send(answer)
         except OSError:
             return
 
 
-def attempt(unit: Unit, tick: Tick) -> int | str:
+def attempt(unit: Unit, tick: Tick) -> Answer:
     """Rows made, or why the unit failed."""
     try:
         return unit.run(tick)
+    except Stopped:
+        return Left("it was told to stop")
+    except Taken as other:
+        return Held(other.mark)
     except Exception as error:
         return reason(error)
-
-
-def reason(error: Exception) -> str:
-    """Why a unit failed, in one line."""
-    if isinstance(error, InputError):
-        return Refusal(error)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"

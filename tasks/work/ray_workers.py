@@ -11,15 +11,16 @@ import logging
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from tasks.errors import InputError
+from tasks.work import cards, interrupts
+from tasks.work.answers import LATE, Answer, Death, Stopped
 from tasks.work.ledger import Ledger, Outcome
-from tasks.work.processes import LATE, Unit, attempt
+from tasks.work.processes import Unit, attempt
 
 AHEAD = 1000
 """Units handed to the cluster before it has room: what waits there is what an autoscaler sees."""
@@ -37,28 +38,43 @@ class _Try:
 
 
 class _Board:
-    """An actor: which tries said something, until the driver takes it."""
+    """An actor: which tries said something, until the driver takes it, and whether all are to stop."""
 
     def __init__(self) -> None:
         self._said: list[int] = []
+        self._stopping = False
 
-    def say(self, number: int) -> None:
-        """Try ``number`` began, or got one step further."""
+    def say(self, number: int) -> bool:
+        """Try ``number`` began, or got one step further; whether it is to stop."""
         self._said.append(number)
+        return self._stopping
 
     def take(self) -> list[int]:
         """What was said since the last call."""
         said, self._said = self._said, []
         return said
 
+    def stop(self) -> None:
+        """From now on."""
+        self._stopping = True
 
-def _work(unit: Unit, number: int, board: Any) -> int | str:
+
+def _work(unit: Unit, number: int, board: Any, threads: int, share: float) -> Answer:
     """What a Ray worker does with a unit: rows made, or why it failed."""
+    import ray
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
+    if 0 < share < 1:
+        cards.limit(share)  # Ray shares out cards, not their memory
     board.say.remote(number)  # it began
-    return attempt(unit, lambda: board.say.remote(number))
+
+    def tick() -> None:
+        with contextlib.suppress(ray.exceptions.RayActorError):  # it restarts
+            if ray.get(board.say.remote(number)):
+                raise Stopped
+
+    return attempt(unit, tick)
 
 
 def run_all(
@@ -77,18 +93,16 @@ def run_all(
     Args:
         units: in the given order.
         workers: the most units at once (and the size of a local Ray), or ``auto``.
-        num_cpus: cores that one unit occupies.
+        num_cpus: cores that one unit occupies; as many threads work on it.
         num_gpus: GPUs, or the share of one, that one unit occupies.
         title, unit_name, tick_name: of the bar.
         timeout: seconds that one unit may take.
     """
     with _connected(workers, num_cpus) as ray:
         job = _Job(ray, Ledger(units, title=title, unit_name=unit_name, tick_name=tick_name), timeout)
-        job.run(
-            deque(units),
-            ray.remote(_work).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0),
-            AHEAD if workers == "auto" else int(workers),
-        )
+        work = ray.remote(_work).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)
+        settings = (max(1, int(num_cpus)), num_gpus)
+        job.run(work, settings, AHEAD if workers == "auto" else int(workers))
     return job.ledger.result()
 
 
@@ -101,26 +115,30 @@ class _Job:
         self.tries: dict[int, _Try] = {}
         self.refs: dict[Any, int] = {}
 
-    def run(self, queue: deque[Unit], work: Any, ahead: int) -> None:
+    def run(self, work: Any, settings: tuple[int, float], ahead: int) -> None:
         """Hand out units, listen and book, until all are settled or the user has waited long enough."""
         try:
             while True:
                 try:
-                    while queue and len(self.refs) < ahead and self.ledger.deadline is None:
+                    while len(self.refs) < ahead and (unit := self.ledger.next()) is not None:
                         number = len(self.tries)
-                        self.tries[number] = _Try(queue.popleft())
-                        self.refs[work.remote(self.tries[number].unit, number, self.board)] = number
-                    if not self.refs or self.ledger.over:
+                        self.tries[number] = _Try(unit)
+                        self.refs[work.remote(unit, number, self.board, *settings)] = number
+                    if not (self.refs or self.ledger.open) or self.ledger.over:
                         return
-                    ended, _ = self.ray.wait(list(self.refs), num_returns=len(self.refs), timeout=POLL)
+                    ended: list[Any] = []
+                    if self.refs:
+                        ended, _ = self.ray.wait(list(self.refs), num_returns=len(self.refs), timeout=POLL)
+                    else:
+                        time.sleep(POLL)
                     self._listen()
                     for ref in ended:
                         found = self.tries[self.refs.pop(ref)]
-                        if self.ledger.settle(found.unit, self._answer(ref, found)):
-                            queue.append(found.unit)
+                        self.ledger.settle(found.unit, self._answer(ref, found))
                     self._end_the_late()
                 except KeyboardInterrupt:
                     self.ledger.interrupt()
+                    self.board.stop.remote()
         finally:
             self.ledger.close()
             for ref in self.refs:
@@ -148,15 +166,15 @@ class _Job:
                 found.late = True
                 self.ray.cancel(ref, force=True)
 
-    def _answer(self, ref: Any, found: _Try) -> int | str:
+    def _answer(self, ref: Any, found: _Try) -> Answer:
         try:
-            answer: int | str = self.ray.get(ref)
+            answer: Answer = self.ray.get(ref)
             return answer
         except self.ray.exceptions.RayError as error:
             if found.late:
                 return LATE
             words = (line.strip() for line in str(error).splitlines() if line.strip())
-            return f"{type(error).__name__}: {next(words, 'no reason given')}"
+            return Death(f"{type(error).__name__}: {next(words, 'no reason given')}")
 
 
 @contextlib.contextmanager
@@ -179,6 +197,7 @@ def _connected(workers: str, num_cpus: float) -> Iterator[ModuleType]:
     except ConnectionError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no Ray cluster at RAY_ADDRESS={address}: {reason}") from error
+    interrupts.listen()  # Ray has put its own answer to SIGTERM in place
     try:
         yield ray
     finally:

@@ -5,6 +5,7 @@ generators and their workers can be forked from it. Everything else is as a user
 """
 
 import contextlib
+import functools
 import json
 import multiprocessing as mp
 import os
@@ -107,18 +108,23 @@ def kills(out: Path, *overrides: str) -> dict[str, object]:
 
 
 def two_at_once(out: Path, *overrides: str) -> dict[str, object]:
-    """Two generators with the same request; their exit codes."""
-    return {"codes": [code(pid) for pid in [start(f"out={out}", *overrides) for _ in range(2)]]}
+    """Two generators with the same request; their exit codes, and what they said."""
+    said = [out.with_suffix(f".{i}") for i in range(2)]
+    pids = [start(f"out={out}", *overrides, errors=errors) for errors in said]
+    return {"codes": [code(pid) for pid in pids], "said": [errors.read_text() for errors in said]}
 
 
-def interrupt(out: Path, *overrides: str) -> dict[str, object]:
-    """SIGINT in the middle; exit code, seconds and last words, then the exit code of the same call."""
+def interrupt(what: signal.Signals, out: Path, *overrides: str) -> dict[str, object]:
+    """A signal in the middle to all processes of a generator, as Slurm sends it.
+
+    Exit code, seconds and last words, then the exit code of the same call.
+    """
     errors = out.with_suffix(".err")
     pid = start(f"out={out}", *overrides, errors=errors)
     while not list(out.rglob("part-*")):
         time.sleep(0.01)
     began = time.monotonic()
-    os.kill(pid, signal.SIGINT)
+    send(what, [*children(pid), pid])
     first = code(pid)
     seconds = time.monotonic() - began
     said = errors.read_text().splitlines()
@@ -148,7 +154,8 @@ def full(out: Path, *overrides: str) -> dict[str, object]:
 SCENES: dict[str, Callable[..., dict[str, object]]] = {
     "kills": kills,
     "two_at_once": two_at_once,
-    "interrupt": interrupt,
+    "interrupt SIGINT": functools.partial(interrupt, signal.SIGINT),
+    "interrupt SIGTERM": functools.partial(interrupt, signal.SIGTERM),
     "full": full,
 }
 

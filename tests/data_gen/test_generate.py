@@ -8,6 +8,7 @@ import pytest
 from data_gen import generate, schema, store
 from data_gen.generate import GenerateConfig
 from tasks.work import cli
+from tasks.work.executor import Executor
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -99,8 +100,7 @@ def test_shards_share_the_same_trials(tmp_path):
     everything = [u.trial for u in generate.units(config(tmp_path, "runs=5"))]
     shares = []
     for i in (1, 2, 3):
-        first, stride = config(tmp_path, f"shard={i}/3").share()
-        shares += everything[first::stride]
+        shares += Executor.of(config(tmp_path, f"shard={i}/3")).share(everything)
     assert sorted(t.index for t in shares) == [0, 1, 2, 3, 4]
 
 

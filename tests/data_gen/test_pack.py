@@ -2,13 +2,12 @@
 
 import json
 
-import pyarrow.parquet as pq
-
 from data_gen import generate, pack, schema, store
 from data_gen.card import UNNAMED
 from data_gen.generate import GenerateConfig
 from data_gen.pack import PackConfig
 from tasks.work import cli, machine
+from tests.data_gen.test_label_stage import row, write
 
 
 def trials(tiny, place, *overrides):
@@ -63,11 +62,26 @@ def test_packs_hold_every_row_and_are_not_run_again(tmp_path, tiny, capsys):
 def test_a_pack_says_how_its_runs_were_made(tmp_path, tiny):
     assert trials(tiny, tmp_path / "trials", "runs=2") == 0
     (path,) = packed(tmp_path)
-    (entry,) = json.loads(pq.read_schema(path).metadata[b"arc.configurations"])
+    (entry,) = json.loads(store.read(path, schema.TRIAL).schema.metadata[b"arc.configurations"])
     assert sorted(entry["runs"].values()) == [0, 1]
     assert set(entry["runs"]) == {row["run_id"] for row in rows(tmp_path / "packs")}
     assert entry["configuration"]["trial"]["max_period"] == 2
     assert entry["versions"]["torch"]
+
+
+def test_a_pack_of_many_runs_is_read_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(pack, "GROUP", 4)
+    runs = [[row(0, val_loss=0.3, run_id=f"r{i}"), row(1, val_loss=0.3, run_id=f"r{i}")] for i in range(5)]
+    for i, rows_of_run in enumerate(runs):
+        write(tmp_path, rows_of_run, f"r{i}")
+    (path,) = packed(tmp_path)
+    pieces = [table for _, table in store.stream([path], schema.TRIAL)]
+    assert [sorted(set(piece["run_id"].to_pylist())) for piece in pieces] == [
+        ["r0", "r1"],
+        ["r2", "r3"],
+        ["r4"],
+    ]
+    assert repr(rows(tmp_path / "packs")) == repr(rows(tmp_path / "trials"))
 
 
 def test_nothing_to_pack_and_the_same_place(tmp_path, capsys):

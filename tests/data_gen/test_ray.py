@@ -25,7 +25,7 @@ def test_a_local_ray_makes_the_same_rows_and_books_failures(tmp_path):
     assert "3 trials, 6 rows written" in ended.stderr
     assert (found["code"], found["done"], found["left"]) == (0, 2, 0)
     assert "RuntimeError: a loss that nobody expected" in found["failures"].pop("raises")
-    assert found["failures"] == {"hangs": "it took longer than its time-out"}
+    assert found["failures"] == {"hangs": "it took longer than its time-out (tries: 2)"}
     assert [pid for pid in processes() if f"ARC_TEST={tmp_path}" in environ(pid)] == []
 
 

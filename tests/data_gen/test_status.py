@@ -2,7 +2,9 @@
 
 import math
 
-from data_gen import status
+import pytest
+
+from data_gen import status, store
 from data_gen.status import StatusConfig
 from tasks.work import cli
 from tests.data_gen.test_label_stage import row, write
@@ -16,18 +18,27 @@ def test_counts_labels_and_what_is_missing(tmp_path, capsys):
     write(tmp_path, [row(0, val_loss=0.3, branches=(0.1, 0.2, 0.3), chosen=None)])
     diverged = row(1, val_loss=math.nan, branches=(None, None, None), chosen=None, run_id="s")
     write(tmp_path, [row(0, val_loss=0.3, run_id="s"), diverged], "y")
-    assert run(tmp_path, "runs=5") == 0
+    assert run(tmp_path, "runs=5", "labels=true") == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[-1].split() == ["all", "2", "3", "3", "50%", "50%", "0%", "1", "0.0"]
     assert run(tmp_path) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["all", "2", "3"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["all", "2", "3"]
+
+
+def test_footers_alone_tell_runs_and_rows(tmp_path, capsys, monkeypatch):
+    write(tmp_path, [row(0, val_loss=0.3, chosen=None), row(1, val_loss=0.3, chosen=None)])
+    write(tmp_path, [row(0, val_loss=0.3, chosen=None, run_id="s") | {"seed": 5}], "y")
+    monkeypatch.setattr(store, "read", lambda *_: pytest.fail("a part was read"))
+    for seed, counts in ((0, ["1", "2"]), (5, ["1", "1"]), (6, ["0", "0"])):
+        assert run(tmp_path, f"seed={seed}") == 0
+        assert capsys.readouterr().out.splitlines()[-1].split() == ["all", *counts]
 
 
 def test_the_request_names_tasks_without_runs_and_a_seed(tmp_path, capsys):
     write(tmp_path, [row(0, val_loss=0.3, chosen=None, task="svhn_vgg")])
     write(tmp_path, [row(0, val_loss=0.3, chosen=None, task="b")])
-    assert run(tmp_path, "runs=2", "task=[svhn_vgg,cub_unet]") == 0
+    assert run(tmp_path, "runs=2", "task=[svhn_vgg,cub_unet]", "labels=true") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines[1:]] == [
         ["cub_unet", "0", "2"],

@@ -30,7 +30,6 @@ from tests.conftest import TINY
 from training.config import TrainingConfig
 
 EXPERIMENTS = sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml"))
-SUITES = sorted(path.stem for path in cli.CONFIGS.glob("*suite*.yaml"))
 
 
 def unit(method: str = "constant", **changed: Any) -> ComparisonUnit:
@@ -243,6 +242,22 @@ def test_stage_makes_what_is_missing_and_the_random_control_last(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_shards_share_the_runs_and_the_last_one_makes_the_control(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_answering(Action.LOWER, tmp_path / "c")
+    chosen = [f"controller={tmp_path}/c", "methods=[arc,arc_random]", "epochs=3", "lr0=[3e-2]"]
+    assert stage(tmp_path / "runs", *chosen, "shard=1/2") == 0
+    said = capsys.readouterr().err
+    assert "1 runs asked for, 0 there, 1 to run" in said
+    assert "1 runs are left to other shards, and the random control needs all" in said
+    assert stage(tmp_path / "runs", *chosen, "shard=2/2") == 0
+    assert "left to other shards" not in capsys.readouterr().err
+    assert stage(tmp_path / "runs", *chosen) == 0
+    assert capsys.readouterr().err.count("0 to run") == 1  # the control's one run is the first shard's
+
+
+@pytest.mark.usefixtures("in_process")
 def test_an_estimate_runs_one_of_each_task_and_counts_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,14 +344,6 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], override:
 
 
 # -- suites and experiments ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SUITES)
-def test_a_suite_names_tasks_and_grids(name: str) -> None:
-    for entry in suite.read(name):
-        assert entry.epochs >= 1
-        grid = entry.grid([-0.5, 0.0, 0.5])
-        assert grid[1] == entry.best_lr and grid[2] / grid[0] == pytest.approx(10, rel=1e-3)
 
 
 def test_a_file_that_is_no_suite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

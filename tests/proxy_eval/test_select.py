@@ -138,9 +138,12 @@ def test_stage_picks_the_candidate_that_trains_best(tmp_path, capsys):
         "period=1",
         "workers=1",
     ]
+    assert cli.main("proxy_eval", SelectConfig, select.select, [*arguments, "shard=1/2"]) == 0
+    assert "2 proxy runs are left to other shards" in capsys.readouterr().err
+    assert not (tmp_path / "controller").exists()
     assert cli.main("proxy_eval", SelectConfig, select.select, arguments) == 0
     printed = capsys.readouterr()
-    assert "4 to run" in printed.err
+    assert "2 there, 2 to run" in printed.err
     assert printed.out.splitlines()[1].split()[0] == "1"
     assert "candidate 1 is the best, clear of the next (95 %, seeds redrawn)" in printed.out
     exported = weights.load(tmp_path / "controller")

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 
 from arc.network import weights
-from proxy_eval import methods, unfinished
+from proxy_eval import methods
 from proxy_eval.comparison_run import ComparisonUnit
-from proxy_eval.unfinished import Checkpoint
 from proxy_eval.watched import WatchedRun
+from tasks.work import checkpoint
+from tasks.work.answers import Stopped
+from tasks.work.checkpoint import Checkpoint
 from tests.proxy_eval.test_compare import unit
 
 TIMES = {"seconds", "cpu_seconds", "unit_seconds", "wall_seconds", "peak_memory"}
@@ -62,7 +64,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, run: ComparisonUnit, steps: in
 
 @pytest.fixture
 def saves_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unfinished, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.0)
 
 
 def case(name: str, out: Path) -> ComparisonUnit:
@@ -117,6 +119,20 @@ def test_a_run_may_be_killed_more_than_once_and_its_time_adds_up(
     assert row["cpu_seconds"] > saved["clock"][1] > 0
 
 
+def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_row(tmp_path: Path) -> None:
+    ticks = iter(range(9))
+
+    def told_to_stop() -> None:
+        if next(ticks) == 3:
+            raise Stopped
+
+    run = case("arc_anneal_rollback", tmp_path)
+    with pytest.raises(Stopped):
+        run.run(told_to_stop)
+    assert Checkpoint(run.path).read() is not None
+    assert result(run.row()) == result(case("arc_anneal_rollback", tmp_path / "whole").row())
+
+
 @pytest.mark.usefixtures("saves_every_epoch")
 def test_what_cannot_be_gone_on_from_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = case("constant", tmp_path)
@@ -126,8 +142,8 @@ def test_what_cannot_be_gone_on_from_is_begun_anew(tmp_path: Path, monkeypatch: 
     assert Checkpoint(run.path).read() is None
     assert result(run.row()) == result(case("constant", tmp_path / "whole").row())
 
-    saved = {"torch": "1.0", "run": {}}
-    Checkpoint(run.path).write(saved)
+    Checkpoint(run.path).write({"run": {}})
+    monkeypatch.setattr(checkpoint.torch, "__version__", "1.0")
     assert Checkpoint(run.path).read() is None  # of another torch: its random numbers may be others
 
 

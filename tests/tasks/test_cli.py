@@ -2,8 +2,11 @@
 
 import dataclasses
 import importlib
+import os
 import re
+import signal
 import sys
+import time
 
 import pytest
 from omegaconf import OmegaConf
@@ -61,6 +64,77 @@ def test_an_interrupt_has_its_own_exit_code(capsys):
 
     assert cli.main("training", schema_of("training"), interrupted, ["lr=1e-3", "samples=a b"]) == 130
     assert "goes on from here: python -m training lr=1e-3 'samples=a b'" in capsys.readouterr().err
+
+
+def test_an_experiment_of_ones_own_lies_anywhere(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nruns: 7\n")
+    seen = []
+    for option in ([f"--config-dir={tmp_path}"], ["--config-dir", str(tmp_path)], ["-cd", str(tmp_path)]):
+        arguments = ["experiment=mine", *option, "seed=3"]
+        assert cli.main("data_gen", GenerateConfig, seen.append, arguments, logged=False) == 0
+    assert {(config.runs, config.seed) for config in seen} == {(7, 3)}
+
+
+def test_several_values_are_run_one_after_the_other(capsys):
+    seen = []
+    arguments = ["--multirun", "seed=1,2", "optimizers=[adam,sgd],[sgd]", "runs=3", "out=runs/${seed}"]
+    assert cli.main("data_gen", GenerateConfig, seen.append, arguments, logged=False) == 0
+    found = [(config.seed, len(config.optimizers), config.runs, config.out) for config in seen]
+    assert found == [(1, 2, 3, "runs/1"), (1, 1, 3, "runs/1"), (2, 2, 3, "runs/2"), (2, 1, 3, "runs/2")]
+    assert cli.main("data_gen", GenerateConfig, seen.append, arguments[1:], logged=False) == 2
+    assert "multirun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hydra.run.dir=somewhere"], "writes where out= says"),
+        (["+hydra/launcher=joblib"], "writes where out= says"),
+        (["--config-dir", "/nowhere"], "need a directory with experiment/<name>.yaml"),
+        (["--config-dir"], "need a directory"),
+        (["--config-name=mine"], "need key=value, --config-dir or --multirun"),
+        (["experiment=none_such"], "none_such"),
+        (["-m", "seed=1,2", "runz=3"], "did you mean runs"),
+    ],
+)
+def test_what_hydra_has_and_a_stage_has_not_is_refused_in_one_line(arguments, message, capsys):
+    assert cli.main("data_gen", GenerateConfig, lambda _: pytest.fail("it ran"), arguments, logged=False) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        ("training", "out"),
+        ("training", "teachers"),
+        ("training.study", "fits"),
+        ("proxy_eval", "out"),
+        ("proxy_eval", "candidates"),
+        ("proxy_eval.compare", "controller"),
+        ("proxy_eval.report", "out"),
+        ("tasks.report", "out"),
+    ],
+)
+def test_a_store_where_a_directory_is_needed_is_refused(stage, key, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"{key}=s3://bucket/there"]
+    assert cli.main(stage, schema_of(stage), lambda _: pytest.fail("it ran"), arguments, logged=False) == 2
+    assert f"got {key}=s3://bucket/there, need a local directory" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_termination_is_an_interrupt(capsys):
+    def terminated(_: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main("training", schema_of("training"), terminated, [], logged=False) == 130
+    assert "goes on from here: python -m training" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_what_a_stage_says_is_kept_beside_what_it_writes(tmp_path, capsys):

@@ -7,6 +7,8 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.work import ledger, workers
+from tasks.work.answers import LATE, Death, Refusal, worth_a_try
+from tasks.work.cards import Cards
 from tests.units import Unit
 
 
@@ -26,9 +28,9 @@ def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
     assert outcome.left == 0
     assert outcome.failures.keys() == {"raises", "refuses", "dies", "wants memory"}
     assert "RuntimeError: a loss that nobody expected" in outcome.failures["raises"]
-    assert outcome.failures["refuses"] == "the disk is full"
+    assert outcome.failures["refuses"] == "the disk is full (tries: 2)"
     assert "MemoryError" in outcome.failures["wants memory"]
-    assert "SIGKILL" in outcome.failures["dies"]
+    assert "SIGKILL" in outcome.failures["dies"] and "(tries: 3)" in outcome.failures["dies"]
     assert workers.report(outcome) == 1
     assert "4 of 7 trials failed" in capsys.readouterr().err
 
@@ -52,11 +54,56 @@ def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, ca
     assert "2 left" in capsys.readouterr().err
 
 
-def test_a_unit_that_hangs_is_ended_and_reported(monkeypatch):
-    monkeypatch.setattr(ledger, "RETRIES", 0)
+def test_a_unit_that_hangs_is_tried_once_more_and_reported():
     outcome = workers.run_all([Unit("a", "sleeps")], workers=1, title="test", timeout=0.1)
     assert outcome.done == 0
-    assert outcome.failures == {"a": "it took longer than its time-out"}
+    assert outcome.failures == {"a": "it took longer than its time-out (tries: 2)"}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "again"),
+    [
+        (["an error"], True),
+        (["an error", "another"], True),
+        (["an error", "an error"], False),
+        (["an error", "another", "a third"], False),
+        ([LATE], True),
+        ([LATE, LATE], False),
+        ([LATE, "an error", LATE], False),
+        ([Death("killed"), Death("killed")], True),
+        ([Death("killed")] * 3, False),
+        ([Refusal("the disk is full")] * 2, False),
+    ],
+)
+def test_what_will_not_help_is_not_tried_again(reasons, again):
+    assert worth_a_try(reasons) is again
+
+
+def test_a_unit_that_is_told_to_stop_is_left_for_the_next_call(monkeypatch, tmp_path, capsys):
+    real, calls = workers.ready, []
+
+    def interrupted(pool):
+        calls.append(None)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return real(pool)
+
+    monkeypatch.setattr(workers, "ready", interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        workers.run_all([Unit("a", "ticks for a minute", str(tmp_path / "saved"))], workers=1, title="test")
+    assert time.monotonic() - began < 30
+    assert (tmp_path / "saved").exists()
+    assert "0 of 1 trials done, 1 left" in capsys.readouterr().err
+
+
+def test_every_worker_has_its_own_card_and_as_many_threads_as_cores(tmp_path):
+    units = [Unit(f"{i}", "says what it sees", str(tmp_path)) for i in range(4)]
+    cards = Cards(["3", "GPU-7"], most=4)
+    assert workers.run_all(units, workers=cards, title="test", threads=2).done == 4
+    seen = [file.read_text().split() for file in tmp_path.iterdir()]
+    assert sorted(card for card, _ in seen) == ["3", "3", "GPU-7", "GPU-7"]
+    assert {threads for _, threads in seen} == {"2"}
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", 0])
