@@ -12,21 +12,14 @@ machines are never compared. If a holder was only asleep, a part is made twice, 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-import os
-import platform
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-
-from pyarrow import fs
 
 from tasks.errors import InputError
-from tasks.work import places
+from tasks.work import claim_files, places
 from tasks.work.answers import Taken
 from tasks.work.processes import Tick, Unit
 
@@ -36,9 +29,6 @@ RENEW = 30.0
 """Seconds between signs of life: three may be missed. In an object store each is a request that costs."""
 LOOK = 5.0
 """Seconds between looks at somebody else's claim."""
-SETTLE, LOOKS = 0.3, 3
-"""Of callers that claim at once in an object store, the first by name looks so often, so far apart (s), for
-the others to withdraw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +81,7 @@ def held(path: str, *, dead: str | None = None) -> Iterator[None]:
         Taken: somebody else holds it.
         InputError: the place cannot be written to.
     """
-    me = _Me()
-    claim = _Exclusive(path, me) if places.is_local(path) else _Listed(path, me)
+    claim = claim_files.of(path)
     try:
         claim.take(dead)
     except OSError as error:
@@ -122,7 +111,7 @@ def waiting(path: str) -> Iterator[None]:
         except Taken as other:
             if other.mark != mark:
                 mark, since = other.mark, time.monotonic()
-            time.sleep(SETTLE)
+            time.sleep(claim_files.SETTLE)
             continue
         with break_:
             yield
@@ -138,174 +127,8 @@ def owner(mark: str) -> str:
         return "another program"
 
 
-class _Me:
-    """What a claim's file says: who, and how many signs of life."""
-
-    def __init__(self) -> None:
-        self.nonce = uuid.uuid4().hex
-        self.beat = 0
-
-    def mark(self) -> str:
-        pid = os.getpid()
-        known = {"machine": _machine(), "pid": pid, "started": _started(pid), "host": platform.node()}
-        return json.dumps(known | {"nonce": self.nonce, "beat": self.beat})
-
-
-class _Exclusive:
-    """A claim that is one file, which one caller creates."""
-
-    def __init__(self, path: str, me: _Me) -> None:
-        self._file = Path(places.filesystem(places.beside(path, ".claim"))[1])
-        self._me = me
-
-    def take(self, dead: str | None) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            if self._create():
-                return
-            mark = self._read()
-            if mark is None:  # released meanwhile
-                continue
-            if mark != dead and not _is_gone(mark):
-                raise Taken(mark)
-            self._bury(mark)
-
-    def _create(self) -> bool:
-        """Whether the file is ours now; it appears with what it says, so that a kill leaves no empty one."""
-        draft = self._aside()
-        draft.write_text(self._me.mark(), "utf-8")
-        try:
-            os.link(draft, self._file)
-            return True
-        except FileExistsError:
-            return False
-        except OSError:  # a disk without hard links
-            with contextlib.suppress(FileExistsError), self._file.open("x", encoding="utf-8") as file:
-                file.write(self._me.mark())
-                return True
-            return False
-        finally:
-            draft.unlink()
-
-    def _aside(self) -> Path:
-        return self._file.with_name(f"{self._file.name}.{self._me.nonce}.tmp")
-
-    def _bury(self, mark: str) -> None:
-        """Remove a dead claim. A live one that has taken its place in this moment is put back."""
-        grave = self._aside()
-        with contextlib.suppress(FileNotFoundError):
-            self._file.rename(grave)
-            if grave.read_text("utf-8") != mark:
-                with contextlib.suppress(OSError):
-                    os.link(grave, self._file)
-            grave.unlink()
-
-    def renew(self) -> bool:
-        if self._me.nonce not in (self._read() or ""):
-            return False  # taken over while we were asleep
-        self._me.beat += 1
-        places.write_bytes(str(self._file), self._me.mark().encode())
-        return True
-
-    def release(self) -> None:
-        if self._me.nonce in (self._read() or ""):
-            self._file.unlink()
-
-    def _read(self) -> str | None:
-        try:
-            return self._file.read_text("utf-8")
-        except FileNotFoundError:
-            return None
-
-
-class _Listed:
-    """A claim that is a file of each caller's own, in a folder of all claims; listing it is consistent."""
-
-    def __init__(self, path: str, me: _Me) -> None:
-        self._filesystem, inner = places.filesystem(path)
-        place = PurePosixPath(inner)
-        self._folder, self._stem, self._me = f"{place.parent}/.claims", place.stem, me
-
-    def _own(self) -> str:
-        return f"{self._folder}/{self._stem}.{self._me.nonce}"
-
-    def take(self, dead: str | None) -> None:
-        if self._filesystem.type_name not in places.STORES:
-            self._filesystem.create_dir(self._folder)
-        self._write()
-        buried = set((dead or "").splitlines())
-        for look in range(LOOKS + 1):
-            others = self._others()
-            for name, mark in list(others.items()):
-                if mark in buried or _is_gone(mark):
-                    self._delete(name)
-                    del others[name]
-            if not others:
-                return
-            if look == LOOKS or any(name < self._own() for name in others):
-                break
-            time.sleep(SETTLE)
-        self._delete(self._own())
-        raise Taken("\n".join(sorted(others.values())))
-
-    def _others(self) -> dict[str, str]:
-        selector = fs.FileSelector(self._folder, allow_not_found=True)
-        names = [info.path for info in self._filesystem.get_file_info(selector) if info.is_file]
-        found = {}
-        for name in names:
-            if PurePosixPath(name).name.startswith(f"{self._stem}.") and name != self._own():
-                with contextlib.suppress(FileNotFoundError), self._filesystem.open_input_stream(name) as file:
-                    found[name] = file.read().decode()
-        return found
-
-    def _write(self) -> None:
-        with self._filesystem.open_output_stream(self._own()) as sink:  # appears whole when it is closed
-            sink.write(self._me.mark().encode())
-
-    def _delete(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._filesystem.delete_file(name)
-
-    def renew(self) -> bool:
-        self._me.beat += 1
-        self._write()
-        return True
-
-    def release(self) -> None:
-        self._delete(self._own())
-
-
 def _renew(renew: Callable[[], bool], over: threading.Event) -> None:
     while not over.wait(RENEW):
         with contextlib.suppress(OSError, InputError):  # the next sign of life may come through
             if not renew():
                 return
-
-
-@functools.cache
-def _machine() -> str | None:
-    """This boot of this machine, and whose process numbers are meant; None where the system does not tell."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (its target is no path)
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> str | None:
-    """When a process began, in the system's own count; None where it is gone, or ended and not yet buried."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def _is_gone(mark: str) -> bool:
-    """Whether the process of a claim is known to have ended."""
-    try:
-        holder = json.loads(mark)
-        same_machine = holder["machine"] is not None and holder["machine"] == _machine()
-        return same_machine and _started(int(holder["pid"])) != holder["started"]
-    except (ValueError, KeyError, TypeError):
-        return False

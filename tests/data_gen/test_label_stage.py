@@ -154,7 +154,7 @@ def test_many_parts_are_several_files_and_stale_ones_go(tmp_path, monkeypatch):
     for i in range(5):
         write(tmp_path, [row(0, val_loss=0.1, chosen=None, run_id=f"r{i}")], f"r{i}")
     whole = run(tmp_path)
-    monkeypatch.setattr(store, "BATCH", 2)
+    monkeypatch.setattr(label, "PARTS", 2)
     assert run(tmp_path) == whole
     names = sorted(p.name for p in tmp_path.glob("samples/task=a/*"))
     assert names == ["samples-00000.parquet", "samples-00001.parquet", "samples-00002.parquet"]

@@ -11,7 +11,7 @@ from data_gen.label import LabelConfig
 from data_gen.pack import PackConfig
 from data_gen.status import StatusConfig
 from tasks.errors import InputError
-from tasks.work import checkpoint, claims, cli, places
+from tasks.work import checkpoint, claim_files, claims, cli, places
 from tasks.work.answers import Stopped, Taken
 from tests import s3
 from tests.data_gen.test_generate import SMALL, run_units
@@ -84,7 +84,7 @@ def test_a_trial_goes_on_from_its_checkpoint_there(query, tmp_path, monkeypatch)
 
 
 def test_a_claim_has_one_holder_there(query, monkeypatch):
-    monkeypatch.setattr(claims, "SETTLE", 0.05)
+    monkeypatch.setattr(claim_files, "SETTLE", 0.05)
     part = f"s3://bucket/claims/part-1.parquet?{query}"
     with claims.held(part), pytest.raises(Taken), claims.held(part):
         pass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.work import claims, places, workers
+from tasks.work import claim_files, claims, places, workers
 from tasks.work.answers import Taken
 from tests.units import Part
 
@@ -17,7 +17,7 @@ def part(request, tmp_path, monkeypatch) -> str:
     """A file to be made, on a filesystem that creates exclusively and on one that does not."""
     if request.param == "listed":
         monkeypatch.setattr(places, "is_local", lambda place: False)
-        monkeypatch.setattr(claims, "SETTLE", 0.01)
+        monkeypatch.setattr(claim_files, "SETTLE", 0.01)
     return str(tmp_path / "task=a" / "part-1.parquet")
 
 
@@ -138,7 +138,7 @@ def test_a_disk_without_links_creates_for_one_caller_too(tmp_path, monkeypatch):
     def unknown(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(claims.os, "link", unknown)
+    monkeypatch.setattr(claim_files.os, "link", unknown)
     part = str(tmp_path / "part-1.parquet")
     with claims.held(part), pytest.raises(Taken), claims.held(part):
         pass
