@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arc.controller import Controller
     from arc.decision import Decision
     from arc.history.features import Period, featurise
+    from arc.integrations.scheduler import Scheduler
     from arc.methods.step_sampling import suggest as suggest_lr
     from arc.network.network import Network
     from arc.policy.default import Policy
@@ -26,6 +27,7 @@ __all__ = [
     "Network",
     "Period",
     "Policy",
+    "Scheduler",
     "__version__",
     "advise",
     "featurise",
@@ -40,6 +42,7 @@ _HOMES = {
     "Network": "arc.network.network",
     "Period": "arc.history.features",
     "Policy": "arc.policy.default",
+    "Scheduler": "arc.integrations.scheduler",
     "advise": "arc.advice",
     "featurise": "arc.history.features",
 }

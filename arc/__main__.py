@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     watched.add_argument("--once", action="store_true", help="say and draw what is there, and end")
     watched.set_defaults(command=_watch)
 
-    info = commands.add_parser("info", help="the model card of a controller")
+    info = commands.add_parser("info", help="the model card of a controller, and what it costs")
     info.add_argument(
         "path", nargs="?", help="a controller directory or owner/name on the hub; default: the shipped one"
     )
@@ -129,8 +129,10 @@ def _watch(options: argparse.Namespace) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     from arc.network import hub, weights
+    from arc.view.costs import COSTS
 
     print(weights.read_card(options.path and hub.folder(options.path)))
+    print(COSTS, end="")
 
 
 def _try(options: argparse.Namespace) -> None:

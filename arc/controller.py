@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.decider import Decider
-from arc.decision import Decision, RecoveryWarning
+from arc.decision import Decision
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
 from arc.network import hub, weights
@@ -24,8 +23,7 @@ from arc.optimizers.handle import Optimizers
 from arc.optimizers.lrs import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
-from arc.recovery.copies import Copies
-from arc.recovery.room import fits
+from arc.recovery.asked import asked_for
 from arc.settings import Mode, Settings, renamed
 from arc.state import VERSION, check
 from arc.view.journal import Journal
@@ -151,7 +149,7 @@ class Controller:
             raise TypeError(
                 f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
             )
-        copies = _copies(self._steering.all, model, self.settings, extra_state) if follows else None
+        copies = asked_for(self._steering.all, model, self.settings, extra_state) if follows else None
         self._network = network
         self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
         self._decider.on_restore = on_restore
@@ -315,27 +313,3 @@ class Controller:
         self._decider.load_state_dict(state["decider"])
         if "lrs" in state:  # the optimizers' states may be loaded before or after this one
             self._steering.left = tuple(map(float, state["lrs"]))
-
-
-def _copies(
-    optimizers: Sequence[torch.optim.Optimizer],
-    model: nn.Module | None,
-    settings: Settings,
-    extra_state: Sequence[Any],
-) -> Copies | None:
-    """The copies that the settings ask for, if there is room for them."""
-    asked = settings.rollback
-    if model is not None and not isinstance(model, nn.Module):
-        raise ValueError(f"got model={model!r:.80}, need a torch module or None")
-    if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is policies.PAPER):
-        return None
-    if asked == "auto" and not fits(optimizers, model):
-        warnings.warn(
-            "two copies of the state would take more than a quarter of the free memory: ARC guards the LR "
-            "alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
-            RecoveryWarning,
-            stacklevel=3,
-        )
-        return None
-    folder = None if isinstance(asked, bool) or asked == "auto" else asked
-    return Copies(optimizers, model, extra_state=extra_state, folder=folder)

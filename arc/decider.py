@@ -25,7 +25,7 @@ from arc.network.network import Network
 from arc.optimizers.handle import Optimizers
 from arc.policy import words
 from arc.policy.default import PAPER, Move, PolicyState
-from arc.policy.distance import approach, overfitting
+from arc.policy.distance import allowed, approach, overfitting
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import Situation, State, Verdict, verdict
@@ -143,7 +143,7 @@ class Decider:
                 moved=moved,
             )
         )
-        total = self._settings.total_calls
+        total = None if self._settings.passed(self.epoch) else self._settings.total_calls
         seen = observe(self._course, None if total is None else self.epoch / total)
         with torch.inference_mode():
             answer = self._network(*(torch.from_numpy(part)[None] for part in seen))
@@ -245,20 +245,24 @@ class Decider:
         self.history.drop_period()
         settings = self._settings
         overfits = overfitting(self._course, self._yard.val_noise)
-        move = approach(
-            report.distance,
-            self._course,
-            anneals=settings.annealed_epochs > 0,
-            overfits=overfits,
-            ceiling=self._ceiling / report.lr,
+        anneals = settings.annealed_epochs > 0 and not settings.passed(self.epoch)
+        plain = settings.policy is PAPER
+        move = (
+            None
+            if plain
+            else approach(
+                report.distance,
+                self._course,
+                anneals=anneals,
+                overfits=overfits,
+                ceiling=self._ceiling / report.lr,
+            )
         )
         if move is None:
             if self.epoch % settings.period:
                 return None
             move = self._policy.decide(self._probabilities, [])
-            if move.action is Action.RAISE and (overfits is not None or report.distance > 0):
-                move = Move(Action.KEEP, 1.0)
-            if move.action is Action.LOWER and report.distance < 0:
+            if not plain and not allowed(move.action, report.distance, overfits=overfits, anneals=anneals):
                 move = Move(Action.KEEP, 1.0)
         else:
             self._policy.forget()

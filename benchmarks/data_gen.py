@@ -156,11 +156,11 @@ def plain_seconds(trial: Trial) -> list[float]:
     return seconds
 
 
-def our_seconds(trials: list[Trial], processes: int) -> dict[str, list[float]]:
+def our_seconds(trials: list[Trial], processes: int, device: str = "cpu") -> dict[str, list[float]]:
     """Wall time of each cycle by task, all processes busy, as the stage writes it into its parts."""
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as out:
-        units = [TrialUnit(trial, fingerprint(trial), "cpu", out) for trial in trials]
+        units = [TrialUnit(trial, fingerprint(trial), device, out) for trial in trials]
         outcome = workers.run_all(units, workers=processes, title="data_gen")
         if workers.report(outcome):
             raise SystemExit(1)

@@ -72,14 +72,13 @@ def _metric(run: TaskRun, split: str) -> float:
 
 
 def lines(
-    name: str, optimizer: str, *, schedule: str, epochs: int, seeds: int, around: float | None
+    name: str, optimizer: str, *, schedule: str, epochs: int, seeds: int, grid: tuple[float, float] | None
 ) -> list[str]:
-    """The Markdown rows of one task, one per LR: of its whole range, or 1.5 decades around an LR."""
+    """The Markdown rows of one task, one per LR: of its whole range, or between two LRs."""
     task = registry.get(name)
     data = task.load(Source())
-    decades = 10**1.5
-    grid = half_decades(*((around / decades, around * decades) if around else task.lr_range[optimizer]))
-    results = [tried(task, data, optimizer, lr, schedule=schedule, epochs=epochs, seeds=seeds) for lr in grid]
+    lrs = half_decades(*(grid or task.lr_range[optimizer]))
+    results = [tried(task, data, optimizer, lr, schedule=schedule, epochs=epochs, seeds=seeds) for lr in lrs]
     best = max(results, key=lambda r: r.val)
     return [
         f"| {name} | {optimizer} {schedule} | {r.lr:.2e}{' *' if r is best else ''} "
@@ -95,7 +94,8 @@ def main() -> None:
     parser.add_argument("suite", type=Path, help="YAML file with horizon and tasks")
     parser.add_argument("--tasks", nargs="*", help="only these")
     parser.add_argument("--schedule", default="cosine", choices=["cosine", "constant"])
-    parser.add_argument("--around", action="store_true", help="only 1.5 decades around the file's best_lr")
+    around = "only so many decades below and above the file's best_lr (1.5 where no number is given)"
+    parser.add_argument("--around", nargs="?", type=float, const=1.5, metavar="DECADES", help=around)
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     suite: Any = OmegaConf.to_container(OmegaConf.load(arguments.suite))
@@ -104,8 +104,9 @@ def main() -> None:
         if arguments.tasks and name not in arguments.tasks:
             continue
         options = {"schedule": arguments.schedule, "epochs": suite["horizon"], "seeds": arguments.seeds}
-        around = entry["best_lr"] if arguments.around else None
-        print("\n".join(lines(name, entry["optimizer"], around=around, **options)), flush=True)
+        best, width = float(entry["best_lr"]), arguments.around
+        grid = None if width is None else (best / 10**width, best * 10**width)
+        print("\n".join(lines(name, entry["optimizer"], grid=grid, **options)), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from data_gen import branches, draws, schema, store, trial
 from data_gen.trial import Progress, Trial
 from tasks import optimizers, registry, variants
-from tasks.base import Source, Splits, Task, source_of
+from tasks.base import Data, Source, Task, source_of
 from tasks.errors import InputError
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
@@ -89,7 +89,7 @@ class GenerateConfig:
         if not self.optimizers:
             raise InputError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
         bounds = self.lr_range
         if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < float("inf")):
             raise InputError(
@@ -196,13 +196,13 @@ _task = functools.lru_cache(maxsize=1024)(registry.get)
 
 
 @functools.lru_cache(maxsize=64)
-def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Splits]:
+def load(task: str, scale: str, source: Source, device: str, settings: str = NONE) -> tuple[Task, Data]:
     """A task and its data on ``device``, once per process."""
     found = registry.get(task, scale, settings)
-    return found, found.load(source).to(device)
+    return found, found.loaded(source).to(device)
 
 
-def loaded(trial: Trial, device: str) -> tuple[Task, Splits]:
+def loaded(trial: Trial, device: str) -> tuple[Task, Data]:
     """The task and the data of a trial."""
     return load(trial.task, trial.scale, trial.source, device, trial.settings)
 

@@ -29,7 +29,7 @@ from data_gen.draws import Draw
 from data_gen.labels import ranking
 from data_gen.movement import Tracker
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
@@ -150,7 +150,7 @@ class Progress:
 def rows(
     trial: Trial,
     task: Task,
-    data: Splits,
+    data: Data,
     fingerprint: str,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -170,7 +170,7 @@ def rows(
         return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
 
     run = fresh()
-    together = trial.branches == "together" and recipe.precision == "float32"
+    together = trial.branches == "together" and run.recipe.precision == "float32"
     group = Together([fresh() for _ in Action]) if together else None
     tracker = Tracker(run)
 

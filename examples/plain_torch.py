@@ -15,7 +15,7 @@ images = images.float() / 16
 train, val = slice(0, 1400), slice(1400, None)
 model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-controller = arc.Controller(optimizer, model=model, rollback=True, total_calls=epochs)
+controller = arc.Controller(optimizer, model=model, total_calls=epochs, verbose=True)
 
 for _ in range(epochs):
     for rows in torch.randperm(1400).split(64):
@@ -26,6 +26,4 @@ for _ in range(epochs):
         controller.record(loss)
     with torch.no_grad():
         val_loss = nn.functional.cross_entropy(model(images[val]), labels[val])
-    decision = controller.step(val_loss=val_loss)
-    if decision:
-        print(f"epoch {decision.epoch}: LR {decision.lr_after[0]:.2e}, {decision.reason}")
+    controller.step(val_loss=val_loss)

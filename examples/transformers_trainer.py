@@ -20,7 +20,7 @@ config = BertConfig(
     num_labels=3,
 )
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-arc = ARCCallback(rollback=True, total_calls=epochs)
+arc = ARCCallback()
 with tempfile.TemporaryDirectory() as folder:
     arguments = TrainingArguments(
         output_dir=folder,

@@ -126,9 +126,9 @@ def compare(config: CompareConfig) -> int:
     code = perform(first, config, command)
     if code or not waiting:
         return code
-    if config.frequencies is None and (others := _missing(first)):
+    if config.frequencies is None and (absent := _missing(first)):
         print(
-            f"{len(others)} runs are left to other shards, and the random control needs all of them; "
+            f"{len(absent)} runs are left to other shards, and the random control needs all of them; "
             "the same command goes on when they are there",
             file=sys.stderr,
         )

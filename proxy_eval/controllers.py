@@ -16,6 +16,7 @@ from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.run import Run
 from arc.network import weights as files
+from arc.network.estimator import Estimator
 from arc.network.keras import import_keras
 from arc.network.network import Network
 from arc.policy import default as policies
@@ -53,7 +54,7 @@ class Arc:
         """The method, for one run."""
         from arc.controller import Controller
 
-        place = weights or controller
+        place = weights or controller or self._shipped
         found = network(place, digest(place))
 
         def begin(run: Run, epochs: int) -> Controller:
@@ -72,9 +73,13 @@ class Arc:
 
         return StepSampling(then=method)
 
+    @property
+    def _shipped(self) -> str | None:
+        return str(files.paper()) if self.policy == "paper" else None
+
     def identity(self, *, controller: str | None = None, weights: str | None = None, **_: Any) -> Any:
         """What decides a run beyond the method's name and plain options: the weights and the rules."""
-        found = {"weights": digest(weights or controller), "code": code_digest()}
+        found = {"weights": digest(weights or controller or self._shipped), "code": code_digest()}
         return found | {"policy": asdict(policies.get(self.policy))}
 
 
@@ -87,7 +92,7 @@ def digest(place: str | None) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def network(place: str | None, digest: str) -> Network:
+def network(place: str | None, digest: str) -> Network | Estimator:
     """The network of a controller directory or of a Keras file, once per content; it keeps no state."""
     return import_keras(place) if place and place.endswith(".h5") else files.load(place)
 

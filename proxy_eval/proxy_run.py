@@ -73,6 +73,7 @@ class ProxyUnit:
     device: str
     runs: str
     tensorboard: str | None = None
+    epoch_steps: int | None = None
 
     @property
     def name(self) -> str:
@@ -84,6 +85,8 @@ class ProxyUnit:
         """A hash of what decides the run; neither the candidate's place nor the output's does."""
         place = ("candidate", "source", "device", "runs", "tensorboard")
         decisive = {k: v for k, v in vars(self).items() if k not in place}
+        if self.epoch_steps is None:  # as the runs of before have it
+            del decisive["epoch_steps"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -101,7 +104,15 @@ class ProxyUnit:
         task, data = load(self.task, self.scale, self.source, self.device)
         # paired: a repeat has the same weights and data order whatever the candidate and the LR
         seed = derive(self.seed, registry.short_name(self.task), self.repeat, "proxy")
-        run = WatchedRun(task, data, optimizer=self.optimizer, lr=self.lr0, seed=seed, device=self.device)
+        run = WatchedRun(
+            task,
+            data,
+            optimizer=self.optimizer,
+            lr=self.lr0,
+            seed=seed,
+            device=self.device,
+            epoch_steps=self.epoch_steps,
+        )
         method = ARC[self.policy](
             run, self.epochs * run.steps_per_epoch, controller=self.candidate, period=self.period
         )

@@ -29,6 +29,7 @@ from proxy_eval.ranking import card, ranking, ranking_table
 from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 from tasks.work import board, places, workers
 from tasks.work.executor import Executor
 from training.distill import candidates
@@ -54,6 +55,7 @@ class SelectConfig:
     repeats: int
     epochs: int
     period: int
+    epoch_steps: int | None
     seed: int
     scale: str
     data: str
@@ -71,6 +73,7 @@ class SelectConfig:
         for name in ("repeats", "epochs", "period"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
+        Recipe(epoch_steps=self.epoch_steps)
         if self.lr0 is not None and not (self.lr0 and all(0 < lr < math.inf for lr in self.lr0)):
             raise InputError(f"got lr0={list(self.lr0)}, need a list of positive numbers, or null")
         if self.lr0 is None and not self.decades:
@@ -79,7 +82,7 @@ class SelectConfig:
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if self.optimizer is not None:
-            optimizers.get(self.optimizer)
+            optimizers.check(self.optimizer)
         for name in ("candidates", "out"):
             places.check_local(name, getattr(self, name))
         Executor.of(self)
@@ -182,6 +185,7 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
             repeat=repeat,
             epochs=config.epochs,
             period=config.period,
+            epoch_steps=config.epoch_steps,
             policy=config.policy,
             rules=code_digest(),
             seed=config.seed,

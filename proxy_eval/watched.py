@@ -13,6 +13,7 @@ from arc import torch_private
 from arc.methods.method import Method
 from tasks.base import Task
 from tasks.loop import Evaluation, TaskRun
+from tasks.stream import Split
 
 DEAD_EPOCHS = 2
 """A run whose parameters are not finite at the ends of so many epochs in a row is over. Not one: AutoLR
@@ -39,11 +40,6 @@ class WatchedRun(TaskRun):
         self.validated = False
         """Whether the method has paid for the validation of the state as it stands."""
 
-    @property
-    def validation_passes(self) -> int:
-        """Forward passes of one validation, as :meth:`validate` charges them."""
-        return -(-len(next(iter(self.data.val.values()))) // self.batch_size)
-
     def train(self, *args: Any, **settings: Any) -> list[float]:
         """As for a TaskRun."""
         self.validated = False
@@ -62,7 +58,7 @@ class WatchedRun(TaskRun):
         self.validated = True
         return loss
 
-    def evaluate(self, split: str = "val", *, metric: bool = True) -> Evaluation:
+    def evaluate(self, split: Split = "val", *, metric: bool = True) -> Evaluation:
         """As for a TaskRun; at an epoch's end the metric comes along, for whoever asks next."""
         if split != "val":
             return super().evaluate(split, metric=metric)

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-NEEDED = ("hydra", "matplotlib", "pandas", "PIL", "pyarrow", "scipy", "sklearn", "tqdm", "transformers")
+NEEDED = ("matplotlib", "pandas", "PIL", "pyarrow", "scipy", "sklearn", "tqdm", "transformers")
 
 if missing := [name for name in NEEDED if find_spec(name) is None]:
     raise ModuleNotFoundError(f"the stages need {', '.join(missing)}: pip install -e '.[pipeline]'")

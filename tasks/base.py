@@ -2,91 +2,69 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
-from tasks.errors import InputError
-from tasks.recipe import PLAIN, Recipe
+from tasks.errors import TaskError
+from tasks.recipe import PLAIN, Precision, Recipe
 from tasks.settings import NONE, replaced
+from tasks.source import Source, short_name, source_of
+from tasks.splits import Batch, Splits
+from tasks.stream import Data, Stream
 
-Batch = dict[str, Tensor]
-"""Named tensors that share their first dimension (the examples)."""
+if TYPE_CHECKING:
+    from tasks.loop import TaskRun
+
+__all__ = [
+    "Batch",
+    "Data",
+    "Meter",
+    "Predictions",
+    "Role",
+    "Source",
+    "Splits",
+    "Stateful",
+    "Stream",
+    "Task",
+    "TaskError",
+    "short_name",
+    "source_of",
+]
 
 Predictions = Tensor | tuple[Tensor, ...]
 """What the metric needs of a forward pass; every tensor's first dimension is the examples."""
 
+
+class Meter(Protocol):
+    """A metric that is accumulated batch by batch, such as :class:`tasks.metrics.mean.Mean`."""
+
+    def update(self, predictions: Predictions, batch: Batch) -> None:
+        """Take the predictions of one batch of a split into account."""
+        ...
+
+    def compute(self) -> float:
+        """The quality of all that was seen, in ``metric_name``'s unit."""
+        ...
+
+
+class Stateful(Protocol):
+    """What is saved and restored with a run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Go on from a ``state_dict``."""
+        ...
+
+
 Role = Literal["zoo", "proxy", "evaluation", "development", "custom"]
-
-
-class TaskError(InputError):
-    """A task, its data or its settings cannot be used as asked; the message says what would do."""
-
-
-class Splits(NamedTuple):
-    """Training, validation and test data from disjoint sources, as tensors in memory."""
-
-    train: Batch
-    val: Batch
-    test: Batch
-
-    def to(self, device: torch.device | str) -> Splits:
-        """The same data on another device."""
-        return Splits(*({k: v.to(device) for k, v in split.items()} for split in self))
-
-    def fingerprint(self) -> str:
-        """A short hash of names, shapes and contents."""
-        digest = hashlib.sha256()
-        for name, split in zip(self._fields, self, strict=True):
-            for key, tensor in sorted(split.items()):
-                digest.update(f"{name}.{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                rows = tensor.cpu().contiguous()
-                digest.update(rows.view(torch.uint8).numpy().tobytes() if rows.dim() else b"")
-        return digest.hexdigest()[:12]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a task's data comes from.
-
-    Attributes:
-        kind: ``embedded`` (made from what the dependencies ship), ``local`` (files below ``path``)
-            or ``hub`` (downloaded by the ``datasets`` package).
-        path: the directory of local data; None otherwise.
-    """
-
-    kind: Literal["embedded", "local", "hub"] = "embedded"
-    path: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("embedded", "local", "hub"):
-            raise TaskError(f"got data={self.kind!r}, need embedded, local or hub")
-        if self.kind == "local" and not self.path:
-            raise TaskError("data=local needs data_dir=<directory of the data set>")
-
-    def require_embedded(self) -> None:
-        """TaskError unless the kind is ``embedded``: for tasks that take no other data."""
-        if self.kind != "embedded":
-            raise TaskError(f"got data={self.kind!r}, but this task has only data of its own: data=embedded")
-
-
-def short_name(name: str) -> str:
-    """The name under which a task's results are filed: a path's stem, else the name itself."""
-    return Path(name).stem if name.endswith(".py") else name
-
-
-def source_of(data: str, data_dir: Any, task: str) -> Source:
-    """A task's source from the keys ``data`` and ``data_dir`` (a directory, or one for each task)."""
-    path = data_dir.get(short_name(task)) if isinstance(data_dir, dict) else data_dir
-    if isinstance(data_dir, dict) and path is None and data == "local":
-        raise TaskError(f"data_dir has no entry for {task}, only for {', '.join(data_dir)}")
-    return Source(kind=data, path=path if data == "local" else None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +73,8 @@ class Task(ABC):
 
     A task file defines one subclass called like nothing in particular, and its module is found by
     its file name (see :mod:`tasks.registry`). Subclasses add the fields that their five callables
-    need, and give the values of each scale in ``scales``.
+    need, and give the values of each scale in ``scales``. Training on several devices at once (DDP,
+    FSDP) is not for a task: one training is one process on one device.
 
     Class attributes:
         role: ``zoo`` (trains controllers), ``proxy`` (selects them), ``evaluation`` (reported only,
@@ -128,10 +107,19 @@ class Task(ABC):
         """The task at ``scale`` (TaskError with the known scales otherwise), some numbers replaced."""
         if scale not in cls.scales:
             raise TaskError(f"got scale={scale!r}, {cls.__name__} has {', '.join(cls.scales)}")
-        return replaced(cls(**cls.scales[scale]), settings)
+        try:
+            task = cls(**cls.scales[scale])
+        except TypeError as error:  # a number without a field, or a field without a number
+            raise TaskError(
+                f"the numbers of scale={scale} are not the fields of {cls.__name__}, which needs "
+                f"@dataclass(frozen=True, kw_only=True): {error}"
+            ) from error
+        return replaced(task, settings)
+
+    # -- what a task must say: load, build, forward, and metric or meter ---------------------------------
 
     @abstractmethod
-    def load(self, source: Source) -> Splits:
+    def load(self, source: Source) -> Data:
         """Training, validation and test data from disjoint sources. Deterministic."""
 
     @abstractmethod
@@ -142,9 +130,22 @@ class Task(ABC):
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """The loss (a scalar, the mean over the batch's examples) and the predictions."""
 
-    @abstractmethod
     def metric(self, predictions: Predictions, split: Batch) -> float:
         """The quality of the predictions of a whole split, in ``metric_name``'s unit."""
+        meter = self.meter()
+        if meter is None:
+            raise TaskError(f"{type(self).__name__} has neither metric() nor meter(): it needs one of them")
+        meter.update(predictions, split)
+        return meter.compute()
+
+    def meter(self) -> Meter | None:
+        """A fresh meter, where the metric is accumulated; None: :meth:`metric` sees the whole split.
+
+        A stream needs one, and so does a split whose predictions together are too large for the memory.
+        """
+        return None
+
+    # -- what a task may say -----------------------------------------------------------------------------
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """A randomly changed copy of a training batch; the same batch by default."""
@@ -156,3 +157,48 @@ class Task(ABC):
         Its groups may have LRs of their own: all are moved together.
         """
         raise TaskError(f"{type(self).__name__} has no optimizer of its own; name another one than own")
+
+    def step(self, run: TaskRun, batch: Batch) -> Tensor:
+        """Take one optimizer step on a training batch; its loss, detached.
+
+        One of its own calls ``run.forward`` for the loss as often as it likes, and ``run.update`` once. A
+        method that takes the optimizer's place, a line search for one, does without.
+        """
+        return run.step(batch)
+
+    def states(self, run: TaskRun) -> Mapping[str, Stateful]:
+        """What :meth:`step` carries along beside model and optimizer, such as a GradScaler: made once for
+        each run, found in ``run.states``, saved and restored with it."""
+        return {}
+
+    def precision(self, device: torch.device) -> Precision:
+        """How forward passes are computed where nobody asks for something else than float32."""
+        return self.recipe.precision
+
+    def warmup(self, epoch_steps: int) -> int:
+        """First steps over which the LR rises, where nobody asks for some; an epoch has ``epoch_steps``."""
+        return self.recipe.warmup
+
+    # -- what follows from it ----------------------------------------------------------------------------
+
+    def loaded(self, source: Source) -> Data:
+        """What :meth:`load` returns; TaskError where that is no data."""
+        data, name = self.load(source), type(self).__name__
+        if not isinstance(data, Splits | Stream):
+            raise TaskError(
+                f"load() of {name} gave a {type(data).__name__}, need tasks.base.Splits (tensors) or a "
+                "tasks.base.Stream (of DataLoaders: tasks.loaders.Loaders)"
+            )
+        data.check()
+        if isinstance(data, Stream):
+            if data.batch_size not in (None, self.batch_size):
+                raise TaskError(
+                    f"the stream has batch_size={data.batch_size}, {name} has {self.batch_size}: make the "
+                    "DataLoader with batch_size=self.batch_size"
+                )
+            if self.meter() is None:
+                raise TaskError(
+                    f"{name} has a stream, whose metric is accumulated: it needs meter(), which may return a "
+                    "tasks.metrics.mean.Mean"
+                )
+        return data

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the message as one line, without a traceback, and exits with 2.
     """
+
+
+class TaskError(InputError):
+    """A task, its data or its settings cannot be used as asked; the message says what would do."""

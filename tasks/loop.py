@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 
 from arc.methods.run import Closure, Cost, Step, kept_buffers
 from tasks import optimizers
-from tasks.base import Batch, Predictions, Splits, Task
+from tasks.base import Batch, Data, Predictions, Stream, Task, TaskError
+from tasks.copied import cloned, size_of
+from tasks.feed import feed
 from tasks.recipe import PLAIN, Recipe, cast, in_bfloat16
 from tasks.seeding import derive
+from tasks.splits import rows_of
+from tasks.stream import Split
 
 
 class Evaluation(NamedTuple):
@@ -32,20 +37,21 @@ class TaskRun:
 
     Args:
         task: what is trained.
-        data: its splits, already on ``device``.
+        data: its splits, already on ``device``, or its stream.
         optimizer: a name of :data:`tasks.optimizers.OPTIMIZERS`, ``own`` (the task's), or a factory
             ``(parameters, lr) -> Optimizer``.
         lr: initial LR.
         seed: decides the whole run.
         device: of model and data.
         recipe: batch size, steps of an epoch, weight decay, clipping, warmup, precision. Warmup and clipping
-            are of the run's own steps: a method that takes the optimizer's place does without.
+            are of the run's own steps: a method that takes the optimizer's place does without. Where it says
+            float32 or no warmup, the task's own hooks count.
     """
 
     def __init__(
         self,
         task: Task,
-        data: Splits,
+        data: Data,
         *,
         optimizer: str | optimizers.Factory,
         lr: float,
@@ -59,8 +65,14 @@ class TaskRun:
         self.device = torch.device(device)
         self.cost = Cost()
         self.step_count = 0
-        self._examples = len(next(iter(data.train.values())))
-        self._order = torch.Generator()
+        if isinstance(data, Stream) and recipe.batch_size is not None:
+            data = data.sized(recipe.batch_size)
+        self._feed = feed(data, self.device)
+        self.recipe = recipe = replace(
+            recipe,
+            precision=task.precision(self.device) if recipe.precision == "float32" else recipe.precision,
+            warmup=recipe.warmup or task.warmup(self.steps_per_epoch),
+        )
         self._rng: list[Tensor] = []
         self.reseed(seed, "init")
         with self.borrowed_rng():
@@ -76,6 +88,7 @@ class TaskRun:
         if recipe.weight_decay is not None:
             for group in self.optimizer.param_groups:
                 group["weight_decay"] = recipe.weight_decay
+        self.states = dict(task.states(self))
         self.reseed(seed, "train")
 
     # -- the run as it stands ------------------------------------------------------------------
@@ -83,12 +96,12 @@ class TaskRun:
     @property
     def batch_size(self) -> int:
         """Examples of one step: the recipe's or the task's batch size, or all where there are fewer."""
-        return min(self.recipe.batch_size or self.task.batch_size, self._examples)
+        return self._feed.batch_size(self.recipe.batch_size or self.task.batch_size)
 
     @property
     def pass_steps(self) -> int:
-        """Optimizer steps of one pass over the data; the last, incomplete batch of an order is dropped."""
-        return self._examples // self.batch_size
+        """Optimizer steps of one pass over the data."""
+        return self._feed.pass_steps(self.batch_size)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,26 +122,18 @@ class TaskRun:
 
     def reseed(self, *key: object) -> None:
         """Draw everything that comes from now on from fresh streams, and start a new order."""
-        self._order.manual_seed(derive(*key, "order"))
+        self._feed.reseed(*key)
         state = torch.Generator().manual_seed(derive(*key, "model")).get_state()
         self._rng = [state]
         if self.device.type == "cuda":
             device_generator = torch.Generator(self.device).manual_seed(derive(*key, "device"))
             self._rng.append(device_generator.get_state())
-        self._permutation = torch.empty(0, dtype=torch.long)
-        self._cursor = 0
 
     # -- training ------------------------------------------------------------------------------
 
     def next_batch(self) -> Batch:
         """The next training batch, augmented; advances the data position."""
-        if self._cursor + self.batch_size > len(self._permutation):
-            self._permutation = torch.randperm(self._examples, generator=self._order)
-            self._cursor = 0
-        rows = self._permutation[self._cursor : self._cursor + self.batch_size].to(self.device)
-        self._cursor += self.batch_size
-        batch = {k: v.index_select(0, rows) for k, v in self.data.train.items()}
-        return self.task.augment(batch, self._order)
+        return self._feed.next(self.task, self.batch_size)
 
     def train(self, steps: int, step: Step | None = None) -> list[float]:
         """Take ``steps`` optimizer steps; the training loss of each, read back once at the end.
@@ -137,42 +142,56 @@ class TaskRun:
         """
         began = time.perf_counter()
         losses = torch.empty(steps, device=self.device)
+        before = self.step_count
         self.model.train()
         with self.borrowed_rng():
             for i in range(steps):
                 batch = self.next_batch()
-                losses[i] = self._step(batch) if step is None else step(self._closure(batch))
+                losses[i] = self.task.step(self, batch) if step is None else step(self._closure(batch))
         if step is None:
             self.cost.add(forwards=steps, backwards=steps)
+            if self.step_count != before + steps:
+                made = self.step_count - before
+                raise TaskError(f"{steps} calls of step() made {made} of run.update(), need one each")
         else:  # a closure counts its own passes
             self.step_count += steps
         self.cost.add(steps=steps, seconds=time.perf_counter() - began)
         return losses.tolist()
 
-    def _step(self, batch: Batch) -> Tensor:
-        for parameter in self._parameters:  # what zero_grad does, at a fifth of its time
-            parameter.grad = None
-        loss, _ = self._forward(batch)
+    def step(self, batch: Batch) -> Tensor:
+        """The plain step: forward, backward, :meth:`update`; the loss, detached."""
+        self.zero_grad()
+        loss, _ = self.forward(batch)
         loss.backward()
         self.update()
         return loss.detach()
 
-    def update(self) -> None:
-        """One step of the optimizer on the present gradients, clipped and warmed up as the recipe says."""
+    def zero_grad(self) -> None:
+        """Drop the gradients, at a fifth of the time of the optimizer's own ``zero_grad``."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def update(self, step: Callable[[], object] | None = None) -> None:
+        """One step of the optimizer on the present gradients, clipped and warmed up as the recipe says.
+
+        ``step`` stands for ``optimizer.step``: a GradScaler's, say.
+        """
+        step = step or self.optimizer.step
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
         self.step_count += 1
         if self.step_count > self.recipe.warmup:
-            self.optimizer.step()
+            step()
             return
         lrs = [group["lr"] for group in self.optimizer.param_groups]
         for group in self.optimizer.param_groups:
             group["lr"] = group["lr"] * self.step_count / self.recipe.warmup
-        self.optimizer.step()
+        step()
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr
 
-    def _forward(self, batch: Batch) -> tuple[Tensor, Predictions]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Predictions]:
+        """The loss and the predictions of a batch, computed in the recipe's precision."""
         if self.recipe.precision != "autocast":
             return self.task.forward(self.model, batch)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -180,47 +199,48 @@ class TaskRun:
         return loss.float(), cast(predictions, torch.float32)
 
     def _closure(self, batch: Batch) -> Closure:
-        return Closure(self.model, lambda: self._forward(batch)[0], self.cost)
+        return Closure(self.model, lambda: self.forward(batch)[0], self.cost)
 
     # -- evaluation ----------------------------------------------------------------------------
 
-    def evaluate(self, split: str = "val", *, metric: bool = True) -> Evaluation:
+    def evaluate(self, split: Split = "val", *, metric: bool = True) -> Evaluation:
         """Loss and metric of a whole split; changes no state of the run."""
-        data: Batch = getattr(self.data, split)
-        count = len(next(iter(data.values())))
-        size = 4 * max(self.batch_size, min(self.task.batch_size, self._examples))
+        size = 4 * max(self.batch_size, self._feed.batch_size(self.task.batch_size))
         total = torch.zeros((), device=self.device, dtype=torch.float64)
+        count = 0
+        meter = self.task.meter() if metric else None
         predictions: list[Predictions] = []
         self.model.eval()
         with self.borrowed_rng(keep=False), torch.no_grad():
-            for start in range(0, count, size):
-                batch = {k: v[start : start + size] for k, v in data.items()}
-                loss, predicted = self._forward(batch)
-                total += loss.double() * min(size, count - start)
-                if metric:
+            for batch in self._feed.batches(split, size):
+                loss, predicted = self.forward(batch)
+                total += loss.double() * rows_of(batch)
+                count += rows_of(batch)
+                if meter is not None:
+                    meter.update(predicted, batch)
+                elif metric:
                     predictions.append(predicted)
-            score = self.task.metric(_concatenate(predictions), data) if metric else None
+            score = meter.compute() if meter is not None else None
+            if predictions:
+                score = self.task.metric(_concatenate(predictions), getattr(self.data, split))
         self.model.train()
         return Evaluation(total.item() / count, score)
+
+    @property
+    def validation_passes(self) -> int:
+        """Forward passes of one validation, as :meth:`validate` charges them."""
+        return -(-self._feed.count("val") // self.batch_size)
 
     def validate(self) -> float:
         """The validation loss, charged to the run (what a method asks for, not the bookkeeper)."""
         began = time.perf_counter()
         loss = self.evaluate("val", metric=False).loss
-        rows = len(next(iter(self.data.val.values())))
-        self.cost.add(forwards=-(-rows // self.batch_size), seconds=time.perf_counter() - began)
+        self.cost.add(forwards=self.validation_passes, seconds=time.perf_counter() - began)
         return loss
 
     def sample(self, count: int, seed: int) -> list[Batch]:
         """``count`` training batches that ``seed`` decides; the order of training stays as it is."""
-        generator = torch.Generator().manual_seed(derive("sample", seed))
-        batches: list[Batch] = []
-        while len(batches) < count:
-            order = torch.randperm(self._examples, generator=generator)
-            for rows in order.split(self.batch_size)[: min(self.pass_steps, count - len(batches))]:
-                batch = {k: v.index_select(0, rows.to(self.device)) for k, v in self.data.train.items()}
-                batches.append(self.task.augment(batch, generator))
-        return batches
+        return self._feed.sample(self.task, self.batch_size, count, seed)
 
     def loss(self, batches: Iterable[Batch], *, update_statistics: bool = False) -> float:
         """The mean training loss on batches of :meth:`sample`, with the same draws in every call."""
@@ -228,7 +248,7 @@ class TaskRun:
         keep = contextlib.nullcontext() if update_statistics else kept_buffers(self.model)
         self.model.train()
         with self.borrowed_rng(keep=False), torch.no_grad(), keep:
-            losses = [self._forward(batch)[0].double() for batch in batches]
+            losses = [self.forward(batch)[0].double() for batch in batches]
         self.cost.add(forwards=len(losses), seconds=time.perf_counter() - began)
         return torch.stack(losses).mean().item()
 
@@ -239,25 +259,24 @@ class TaskRun:
         began = time.perf_counter()
         taken = {
             "model": {k: v.clone() for k, v in self.model.state_dict().items()},
-            "optimizer": _cloned(self.optimizer.state_dict()),
+            "optimizer": cloned(self.optimizer.state_dict()),
             "rng": [state.clone() for state in self._rng],
-            "order": self._order.get_state(),
-            "permutation": self._permutation,
-            "cursor": self._cursor,
+            **self._feed.state(),
             "step_count": self.step_count,
+            "states": {name: cloned(state.state_dict()) for name, state in self.states.items()},
         }
-        self.cost.add(snapshots=1, snapshot_bytes=_bytes(taken), seconds=time.perf_counter() - began)
+        self.cost.add(snapshots=1, snapshot_bytes=size_of(taken), seconds=time.perf_counter() - began)
         return taken
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Continue from a snapshot; it stays valid and can be restored again."""
         began = time.perf_counter()
         self.model.load_state_dict(snapshot["model"])
-        self.optimizer.load_state_dict(_cloned(snapshot["optimizer"]))
+        self.optimizer.load_state_dict(cloned(snapshot["optimizer"]))
         self._rng = [state.clone() for state in snapshot["rng"]]
-        self._order.set_state(snapshot["order"])
-        self._permutation = snapshot["permutation"]
-        self._cursor = snapshot["cursor"]
+        self._feed.restore(snapshot)
+        for name, state in self.states.items():
+            state.load_state_dict(cloned(snapshot["states"][name]))
         self.step_count = snapshot["step_count"]
         self.cost.add(seconds=time.perf_counter() - began)
 
@@ -286,23 +305,3 @@ def _concatenate(parts: list[Predictions]) -> Predictions:
     if isinstance(parts[0], Tensor):
         return torch.cat([p for p in parts if isinstance(p, Tensor)])
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
-
-
-def _cloned(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {k: _cloned(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_cloned(v) for v in value)
-    return value
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, dict):
-        return sum(_bytes(v) for v in value.values())
-    if isinstance(value, list | tuple):
-        return sum(_bytes(v) for v in value)
-    return 0

@@ -12,11 +12,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from tasks.base import Role, Task, TaskError, short_name
+from tasks.errors import InputError
 from tasks.settings import NONE
 
 __all__ = ["FAMILIES", "digest", "get", "names", "resolve", "short_name", "task_class"]
@@ -85,8 +87,32 @@ def _module_from_file(path: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[qualified] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[qualified]
+        if isinstance(error, InputError):
+            raise
+        raise TaskError(_why(error, path)) from error
     return module
+
+
+def _why(error: Exception, path: Path) -> str:
+    """Why a task file cannot be imported, in one line that says where."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    where = f"{path}:{frames[-1].lineno}" if frames else str(path)
+    name = (error.name or "") if isinstance(error, ImportError) else ""
+    neighbour = path.parent / name.split(".")[0]
+    if name and (neighbour.is_dir() or neighbour.with_suffix(".py").is_file()):
+        return (
+            f"{where}: cannot import {name}, its neighbour: a task is one file, or a change of another would "
+            f"go unnoticed; move the code into {path.name}, or install it as a package"
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return f"{where}: no module {name}: install the package that brings it"
+    return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _only_task(module: ModuleType, name: str) -> type[Task]:
@@ -97,4 +123,18 @@ def _only_task(module: ModuleType, name: str) -> type[Task]:
     ]
     if len(found) != 1:
         raise TaskError(f"{name!r} must define exactly one Task, found {len(found)} in {module.__file__}")
+    _check(found[0])
     return found[0]
+
+
+def _check(task: type[Task]) -> None:
+    missing = [f"{name}()" for name in ("load", "build", "forward") if name in task.__abstractmethods__]
+    if task.metric is Task.metric and task.meter is Task.meter:
+        missing.append("metric() (or meter(), of a stream)")
+    if not task.scales:
+        missing.append("scales, such as {'mini': {'batch_size': 16, 'lr_range': {'adam': (1e-4, 1e-1)}}}")
+    where = f"{task.__name__} in {inspect.getsourcefile(task)}"
+    if missing:
+        raise TaskError(f"{where} lacks {', '.join(missing)}")
+    if task.together and (task.step is not Task.step or task.precision is not Task.precision):
+        raise TaskError(f"{where} has together=True, which knows the plain step in float32 only")

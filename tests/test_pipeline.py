@@ -88,12 +88,18 @@ def test_from_a_task_file_to_a_controller(tmp_path, capsys):
         assert steered.step(val_loss=1.0).action in arc.Action
 
 
-@pytest.mark.parametrize("stage", ["data_gen", "training", "proxy_eval", "tasks.report"])
-def test_a_stage_names_the_extra_that_is_missing(stage):
-    code = f"import sys, runpy; sys.modules['tqdm'] = None; runpy.run_module({stage!r}, run_name='__main__')"
-    blocked = (
-        "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'tqdm' else f(n)"
-    )
+@pytest.mark.parametrize(
+    "stage, package",
+    [
+        *((stage, "tqdm") for stage in ("data_gen", "training", "proxy_eval", "tasks.report")),
+        ("data_gen", "hydra"),
+    ],
+)
+def test_a_stage_names_the_extra_that_is_missing(stage, package):
+    code = f"import sys, runpy; sys.modules[{package!r}] = None"
+    code += f"\nrunpy.run_module({stage!r}, run_name='__main__')"
+    absent = f"lambda name: None if name == {package!r} else found(name)"
+    blocked = f"import importlib.util as util; found = util.find_spec; util.find_spec = {absent}"
     ran = subprocess.run([sys.executable, "-c", f"{blocked}\n{code}"], capture_output=True, text=True)
     assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].endswith("the stages need tqdm: pip install -e '.[pipeline]'")
+    assert ran.stderr.splitlines()[-1].endswith(f"the stages need {package}: pip install -e '.[pipeline]'")

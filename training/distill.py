@@ -21,7 +21,7 @@ def taught(windows: Tensor, teachers: str, device: str) -> Tensor:
     total = torch.zeros(2, len(windows), 3)
     found = candidates(teachers)
     for path in found:
-        network = weights.load(path).to(device)
+        network = weights.load_losses(path).to(device)
         for seen in (0, 1):
             total[seen] += fast.answers(network, windows, device, seen=float(seen)).softmax(1)
     return total / len(found)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from arc.history.observation import NAMES
 from arc.network import weights
 from arc.network.estimator import Estimator
 from data_gen import store
@@ -150,7 +151,7 @@ def judged(network: Estimator, held: Observations) -> pd.DataFrame:
             "distance": held.distance,
             "estimate": answer.distance.numpy(),
             "spread": answer.spread.numpy(),
-            "calls": np.round(10 ** held.numbers[:, observations.NAMES.index("calls")]).astype(int),
+            "calls": np.round(10 ** held.numbers[:, NAMES.index("calls")].astype(float)).astype(int),
             "steps": held.steps,
             "parameters": held.parameters,
             "moved": held.numbers[:, 0] > 0,

@@ -80,7 +80,7 @@ class _Rows:
 
     def add(self, course: Course, total: float | None, **values: Any) -> None:
         seen = observe(course, None if total is None else course.count / total)
-        given = {"soft": [math.nan] * 3, "label": -1, "losses": [math.nan] * 3} | values
+        given: dict[str, Any] = {"soft": [math.nan] * 3, "label": -1, "losses": [math.nan] * 3} | values
         given["distance"] = min(max(given["distance"], -FARTHEST), FARTHEST)
         for name, value in (given | {"windows": seen.window, "numbers": seen.numbers}).items():
             self.columns[name].append(value)

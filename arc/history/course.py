@@ -64,10 +64,9 @@ class Call:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """What :meth:`as_dict` described."""
-        moved = values["moved"]
-        if moved is not None:
-            moved = Movement(**{k: tuple(v) if isinstance(v, list) else v for k, v in moved.items()})
-        return cls(**{**values, "moved": moved})
+        saved: dict[str, Any] | None = values["moved"]
+        made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in (saved or {}).items()}
+        return cls(**{**values, "moved": Movement(**made) if saved is not None else None})
 
 
 @dataclass

@@ -112,16 +112,16 @@ def merged(reports: list[Report]) -> Report:
     stride = max(r.stride for r in reports)
     val_losses = [r.val_loss for r in reports if r.val_loss is not None]
     means: dict[str, Any] = {name: _mean([getattr(r, name) for r in reports]) for name in _MEANS}
+    rows = {name: _columns([getattr(r, name) for r in reports]) for name in _ROWS if name != "losses"}
     return replace(
         reports[0],
-        **means,
+        **means | rows,
         records=min(r.records for r in reports),
         kept=min(r.kept for r in reports),
         whole=min((r.whole for r in reports if not math.isnan(r.whole)), default=math.nan),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
         losses=_columns([r.losses[:: stride // r.stride] for r in reports]),
-        **{name: _columns([getattr(r, name) for r in reports]) for name in _ROWS if name != "losses"},
     )
 
 
@@ -148,8 +148,8 @@ def _filled(values: Sequence[float], length: int) -> list[float]:
 def _unpacked(row: list[float]) -> Report:
     found: dict[str, Any] = dict(zip(_SCALARS, row, strict=False))
     val_loss = found.pop("val_loss")
-    integers = {name: int(found.pop(name)) for name in ("epoch", *_COUNTS)}
-    rows: dict[str, list[float]] = {}
+    integers: dict[str, Any] = {name: int(found.pop(name)) for name in ("epoch", *_COUNTS)}
+    rows: dict[str, Any] = {}
     begin = len(_SCALARS)
     for name, size in _ROWS.items():
         rows[name] = row[begin + 1 : begin + 1 + int(row[begin])]

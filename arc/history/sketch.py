@@ -104,9 +104,10 @@ class Sketches:
 
     def lrs(self) -> npt.NDArray[np.float64]:
         """The LR of each tensor of the last call; 0 for frozen ones and where precision rounds steps away."""
-        told = [w.parameter.requires_grad and not w.coarse for w in self._weights]
-        lrs = [float(w.group["lr"]) if tells else 0.0 for w, tells in zip(self._weights, told, strict=True)]
-        return np.array(lrs, dtype=np.float64)
+        tells = [id(w.group) if w.parameter.requires_grad and not w.coarse else 0 for w in self._weights]
+        groups = {key: w.group for key, w in zip(tells, self._weights, strict=True) if key}
+        lrs = {key: float(group["lr"]) for key, group in groups.items()}  # an LR on a device is read once
+        return np.array([lrs.get(key, 0.0) for key in tells], dtype=np.float64)
 
     def _now(self) -> Tensor:
         """The sketches at present; the trail has the same rows afterwards."""

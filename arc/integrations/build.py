@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from arc.controller import Controller
-from arc.network import weights
+from arc.decision import Decision
+from arc.integrations.scheduler import Scheduler
+from arc.policy import default as policies
+from arc.view.say import say, wanted
+
+TOTAL: Final = ("total_calls", "total_epochs")
+"""The setting that says how many calls a training has, and its old name."""
 
 
 def build(
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
     path: str | Path | None,
     settings: dict[str, Any],
     *,
     scheduler: Any = None,
     model: nn.Module | None = None,
+    calls: int | None = None,
 ) -> Controller:
-    """A controller with the user's settings; the framework's scheduler and model where the user gave none.
+    """A controller with the user's settings; what the framework knows where the user gave none.
 
-    The network is read from ``path`` (the shipped controller if None), unless the settings hold one.
+    Args:
+        optimizer: the framework's.
+        path: a controller directory or a name on the hub, read unless the settings hold a network; None: the
+            shipped one.
+        settings: those of :class:`arc.Controller`.
+        scheduler: the framework's.
+        model: the framework's.
+        calls: how often the framework will call the controller; None: not known.
     """
-    chosen = {"scheduler": scheduler, "model": model, **settings}
-    if chosen.get("network") is None and path is not None:
-        chosen["network"] = weights.load(path)
-    return Controller(optimizer, **chosen)
+    wanted(settings.get("verbose"))  # refused now, used by announce
+    chosen = {"scheduler": scheduler, "model": model, **settings, "verbose": False}
+    given = next((name for name in TOTAL if name in settings), None)
+    if given is None and policies.get(chosen.get("policy", "default")) is not policies.PAPER:
+        chosen[TOTAL[0]] = calls  # the paper's policy knows no end
+    asked = None if given is None else settings[given]
+    if asked is not None and calls is not None and asked < calls:
+        warnings.warn(
+            f"got {given}={asked}, but this training calls the controller {calls} times (after every "
+            f"evaluation, or every epoch): leave {given} out, the callback knows it",
+            stacklevel=4,
+        )
+    if path is None or chosen.get("network") is not None:
+        return Controller(optimizer, **chosen)
+    return Controller.from_pretrained(path, optimizer, **chosen)
+
+
+def announce(decision: Decision | None, settings: dict[str, Any], where: str) -> None:
+    """Say a decision in one line, counted as the framework counts; ``verbose=False`` in the settings: not."""
+    if decision is not None and wanted(settings.get("verbose", True)):
+        say(decision.line(where))
+
+
+def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) -> Controller | None:
+    """The controller of an :class:`arc.Scheduler` among the framework's schedulers; None without one.
+
+    The framework calls it; what is left to a callback is to record the training losses.
+
+    Raises:
+        ValueError: settings for the callback, where the scheduler has its own.
+    """
+    every = schedulers if isinstance(schedulers, list | tuple) else [schedulers]
+    found = next((one for one in every if isinstance(one, Scheduler)), None)
+    if found is None:
+        return None
+    if settings or path is not None:
+        raise ValueError(
+            f"got {', '.join(settings) or f'path={path}'} for the callback beside an arc.Scheduler, which "
+            "holds the controller: give them to arc.Scheduler, and the callback none"
+        )
+    return found.controller

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from arc.controller import Controller
-from arc.integrations.build import build
+from arc.integrations.build import announce, build
+from arc.integrations.plan import known
 
 try:
     import keras
@@ -46,17 +50,30 @@ class _Optimizer:
 class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Drives the LR of ``model.fit``; one call of the controller per epoch.
 
+    How many epochs there are (``total_calls``) the callback knows from the first ``fit``; where another one
+    goes on, give those of all of them, or None.
+
     Args:
         path: a controller directory; the shipped controller by default.
         monitor: the validation loss among the epoch's logs.
+        state_file: where the controller's state is written after every epoch, and read by a training that
+            begins where it ends (``initial_epoch``, or Keras's ``BackupAndRestore`` beside this callback).
         settings: those of :class:`arc.Controller`, but for ``rollback``, ``scheduler`` and ``lr0``, which
-            need a torch model.
+            need a torch model; ``verbose`` is True.
 
     Raises:
-        ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``.
+        ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``; after an epoch
+            that has validation metrics, but not the one to monitor.
     """
 
-    def __init__(self, path: str | Path | None = None, *, monitor: str = "val_loss", **settings: Any) -> None:
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        monitor: str = "val_loss",
+        state_file: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
         for name in ("rollback", "scheduler", "lr0"):
             if settings.get(name):
@@ -64,24 +81,49 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.controller: Controller | None = None
         self._path = path
         self._monitor = monitor
+        self._file = None if state_file is None else Path(state_file)
         self._settings = settings
         self._total = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Build the controller; a second ``fit`` goes on with the same one."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        schedule = optimizer._learning_rate
+        """Refuse what cannot be driven."""
+        schedule = self._optimizer._learning_rate
         if callable(schedule) and not isinstance(schedule, keras.Variable):
             raise ValueError(
                 f"got learning_rate={type(schedule).__name__}, which would overwrite the controller's LR: "
                 "compile the model with a number, for example keras.optimizers.Adam(1e-3)"
             )
-        if self.controller is None:
-            self.controller = build(_Optimizer(optimizer), self._path, self._settings)  # type: ignore[arg-type]
+
+    @property
+    def _optimizer(self) -> Any:
+        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keras restarts its running mean."""
-        self._total, self._batches = 0.0, 0
+        """Build the controller, if it is the first epoch; a second ``fit`` goes on with the same one."""
+        self._total, self._batches = 0.0, 0  # Keras restarts its running mean
+        if self.controller is None:  # not before: BackupAndRestore has set model and epoch now
+            optimizer: Any = _Optimizer(self._optimizer)
+            self.controller = build(
+                optimizer, self._path, self._settings, calls=known((self.params or {}).get("epochs", 0))
+            )
+            if epoch:
+                self._resume(epoch)
+
+    def _resume(self, epoch: int) -> None:
+        assert self.controller is not None
+        if self._file is None or not self._file.is_file():
+            why = "pass state_file=" if self._file is None else f"there is no {self._file}"
+            warnings.warn(f"training begins at epoch {epoch}, the controller afresh: {why}", stacklevel=3)
+            return
+        state = torch.load(self._file, map_location="cpu", weights_only=True)
+        if state["epoch"] == epoch:
+            self.controller.load_state_dict(state["controller"])
+        else:
+            warnings.warn(
+                f"{self._file} is of epoch {state['epoch']} and the training begins at epoch {epoch}: the "
+                "controller starts afresh",
+                stacklevel=3,
+            )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the batch's loss, which Keras reports as a mean over the epoch so far."""
@@ -94,4 +136,13 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let the controller decide."""
         assert self.controller is not None
-        self.controller.step(val_loss=(logs or {}).get(self._monitor))
+        metrics = logs or {}
+        measured = any(name.startswith("val_") for name in metrics)
+        if self._monitor not in metrics and (measured or not self._monitor.startswith("val_")):
+            raise ValueError(f"got monitor={self._monitor!r}, but the epoch has {', '.join(sorted(metrics))}")
+        decision = self.controller.step(val_loss=metrics.get(self._monitor))
+        announce(decision, self._settings, f"epoch {epoch + 1}")
+        if self._file is not None:
+            half = self._file.with_name(self._file.name + ".part")
+            torch.save({"epoch": epoch + 1, "controller": self.controller.state_dict()}, half)
+            half.replace(self._file)

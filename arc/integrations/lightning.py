@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from arc.controller import Controller
-from arc.integrations.build import build
+from arc.integrations.build import adopted, announce, build
+from arc.integrations.plan import of_lightning
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.callbacks import LearningRateMonitor
 except ImportError as missing:
     raise ImportError(
         "arc.integrations.lightning needs lightning: pip install arc-lr[lightning]"
@@ -22,8 +26,15 @@ except ImportError as missing:
 class ARCCallback(Callback):
     """Drives the LR of a Lightning training, with automatic or manual optimization.
 
-    One loss is recorded per optimizer step: what ``training_step`` returned, or the logged metric
-    ``train_loss`` where it returns none (manual optimization).
+    One loss is recorded per batch in which the driven optimizer stepped (a GradScaler may skip it): what
+    ``training_step`` returned, as a mean over the batches whose gradients were accumulated; or the logged
+    metric ``train_loss`` where it returns none (manual optimization).
+
+    How often the controller will be called (``total_calls``) the callback knows from ``max_epochs``,
+    ``max_steps``, ``val_check_interval`` and ``check_val_every_n_epoch``. After every call the LR goes to
+    the trainer's loggers as ``lr-<Optimizer>``, as the LearningRateMonitor's does, and the factor of a
+    decision as ``arc-factor``. Beside an :class:`arc.Scheduler` in ``configure_optimizers`` the callback
+    records the training losses and nothing else.
 
     Args:
         path: a controller directory; the shipped controller by default.
@@ -31,8 +42,13 @@ class ARCCallback(Callback):
         train_loss: the logged training loss, used where ``training_step`` returns none.
         on: ``epoch`` calls the controller at the end of every training epoch (with the validation loss, if
             one was measured in it), ``validation`` at the end of every validation.
-        optimizer: index of the optimizer that is driven, where there are several.
-        settings: those of :class:`arc.Controller`; scheduler and model are added.
+        optimizer: index of the optimizer that is driven, where there are several; a list of them moves
+            together. A callback each, with its own index, drives them apart.
+        settings: those of :class:`arc.Controller`; scheduler, model and ``total_calls`` are added, and
+            ``verbose`` is True.
+
+    Raises:
+        ValueError: at the start or at a validation, for what the trainer or the module does not have.
 
     The trainer's checkpoints hold the controller's state; schedulers of the module are scaled along.
     """
@@ -44,7 +60,7 @@ class ARCCallback(Callback):
         monitor: str = "val_loss",
         train_loss: str = "train_loss",
         on: Literal["epoch", "validation"] = "epoch",
-        optimizer: int | None = None,
+        optimizer: int | Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
         if on not in ("epoch", "validation"):
@@ -57,46 +73,94 @@ class ARCCallback(Callback):
         self._optimizer = optimizer
         self._settings = settings
         self._loaded: dict[str, Any] | None = None
-        self._steps = 0
+        self._calls = True  # an arc.Scheduler is called by the trainer
+        self._driven: list[Any] = []
+        self._hooks: list[Any] = []
+        self._stepped = False
+        self._recorded = False
+        self._losses: list[Tensor] = []  # of the batches since the last step of the optimizer
         self._val_loss: float | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Of the checkpoint's entry: callbacks for different optimizers have one each."""
+        if self._optimizer is None:
+            return super().state_key
+        return self._generate_state_key(optimizer=self._optimizer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the controller on the trainer's optimizer, restored state included."""
+        self._driven = driven = self._chosen(trainer)
+        schedulers = [c.scheduler for c in trainer.lr_scheduler_configs if c.scheduler.optimizer in driven]
+        self.controller = adopted(schedulers, self._path, self._settings)
+        self._calls = self.controller is None
+        if self._calls and self._on == "validation" and not trainer.enable_validation:
+            raise ValueError("got on='validation', but the trainer validates nothing: take on='epoch'")
+        if self.controller is None:
+            self.controller = build(
+                driven[0] if len(driven) == 1 else driven,
+                self._path,
+                self._settings,
+                scheduler=schedulers,
+                model=pl_module,
+                calls=of_lightning(trainer, self._on),
+            )
+        self._stepped, self._recorded, self._losses, self._val_loss = False, False, [], None
+        self._hooks = [optimizer.register_step_post_hook(self._see_step) for optimizer in driven]
+        self._load(trainer)
+        self._log(trainer, {})
+
+    def _chosen(self, trainer: Trainer) -> list[Any]:
         index = self._optimizer
         if index is None:
             if len(trainer.optimizers) != 1:
-                raise ValueError(f"got {len(trainer.optimizers)} optimizers, say which one: optimizer=0, ...")
+                raise ValueError(
+                    f"got {len(trainer.optimizers)} optimizers, say which one: optimizer=0, ..., or a list "
+                    "of those that move together"
+                )
             index = 0
-        driven = trainer.optimizers[index]
-        schedulers = [c.scheduler for c in trainer.lr_scheduler_configs if c.scheduler.optimizer is driven]
-        self.controller = build(driven, self._path, self._settings, scheduler=schedulers, model=pl_module)
-        self._steps = trainer.global_step
-        if self._loaded is not None:
-            self.controller.load_state_dict(self._loaded["controller"])
-            self._val_loss = self._loaded["val_loss"]
-            self._loaded = None
+        return [trainer.optimizers[i] for i in ([index] if isinstance(index, int) else index)]
+
+    def _load(self, trainer: Trainer) -> None:
+        assert self.controller is not None
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and self._calls:
+            self.controller.load_state_dict(loaded["controller"])
+            self._val_loss = loaded["val_loss"]
+            self._recorded = loaded["controller"]["records"] > 0
+        elif self._calls and trainer.global_step and trainer.ckpt_path is not None:
+            warnings.warn("the checkpoint has no state of ARC: the controller starts afresh", stacklevel=3)
+
+    def _see_step(self, *_: Any) -> None:
+        self._stepped = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record the loss, if the optimizer has stepped."""
         assert self.controller is not None
-        if trainer.global_step == self._steps:  # gradients are being accumulated
-            return
-        self._steps = trainer.global_step
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if loss is None:
+        if loss is not None:  # Lightning has divided it by the number of batches that it accumulates
+            divisor = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
+            self._losses.append(loss.detach().reshape(()) * divisor)
+        if not self._stepped:
+            return
+        self._stepped = False
+        losses, self._losses = self._losses, []
+        if not losses:
             loss = trainer.callback_metrics.get(self._train_loss)
-        if loss is None:
-            raise ValueError(
-                f"training_step returned no loss and logged no {self._train_loss!r}: return it, or log it "
-                "and name it in train_loss="
-            )
-        self.controller.record(loss)
+            if loss is None:
+                raise ValueError(
+                    f"training_step returned no loss and logged no {self._train_loss!r}: return it, or log "
+                    "it and name it in train_loss="
+                )
+            losses = [loss]
+        self.controller.record(losses[0] if len(losses) == 1 else torch.stack(losses).mean())
+        self._recorded = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the validation loss."""
-        if trainer.sanity_checking or self.controller is None:
+        """Take the validation loss of a training's validation."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or self.controller is None or not self._calls:
             return
         value: Tensor | None = trainer.callback_metrics.get(self._monitor)
         if value is None:
@@ -104,24 +168,62 @@ class ARCCallback(Callback):
             raise ValueError(f"got monitor={self._monitor!r}, but the module logged {logged}")
         self._val_loss = float(value)
         if self._on == "validation":
-            self._step()
+            self._step(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the controller decide."""
         if self._on == "epoch":
-            self._step()
+            self._step(trainer)
 
-    def _step(self) -> None:
+    def _step(self, trainer: Trainer) -> None:
         assert self.controller is not None
         val_loss, self._val_loss = self._val_loss, None
-        self.controller.step(val_loss=val_loss)
+        if not (self._calls and self._recorded):  # no step of this optimizer since the last call
+            return
+        self._recorded = False
+        decision = self.controller.step(val_loss=val_loss)
+        epochs = self._on == "epoch"
+        where = f"epoch {trainer.current_epoch}" if epochs else f"step {trainer.global_step}"
+        announce(decision, self._settings, where)
+        self._log(trainer, {} if decision is None else {"arc-factor": decision.multiplier})
+
+    def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        if not any(isinstance(callback, LearningRateMonitor) for callback in _callbacks(trainer)):
+            metrics |= _lrs(trainer.optimizers, self._driven)
+        for logger in trainer.loggers if metrics else ():
+            logger.log_metrics(metrics, step=trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the hooks off the optimizers."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
 
     def state_dict(self) -> dict[str, Any]:
-        """For the trainer's checkpoints."""
-        if self.controller is None:
+        """For the trainer's checkpoints; empty where an arc.Scheduler has the state."""
+        if self.controller is None or not self._calls:
             return self._loaded or {}
         return {"controller": self.controller.state_dict(), "val_loss": self._val_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Kept until the training starts: the optimizer does not exist yet."""
         self._loaded = state_dict or None
+
+
+def _lrs(optimizers: Sequence[Any], driven: Sequence[Any]) -> dict[str, float]:
+    """LRs by Lightning's names: lr-Adam, lr-Adam-1 of the second Adam, lr-Adam/pg1 of several groups."""
+    found: dict[str, float] = {}
+    kinds: list[str] = []
+    for optimizer in optimizers:
+        kind, groups = type(optimizer).__name__, optimizer.param_groups
+        name = f"lr-{kind}" + (f"-{kinds.count(kind)}" if kind in kinds else "")
+        kinds.append(kind)
+        for i, group in enumerate(groups if optimizer in driven else (), start=1):
+            part = group.get("name", f"pg{i}" if len(groups) > 1 else "")
+            found[f"{name}/{part}" if part else name] = float(group["lr"])
+    return found
+
+
+def _callbacks(trainer: Any) -> list[Any]:
+    """Those of a trainer, whose type does not name them."""
+    return list(trainer.callbacks)

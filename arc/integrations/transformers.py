@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from arc.controller import Controller
-from arc.integrations.build import build
+from arc.integrations.build import adopted, announce, build
+from arc.integrations.monitor import Monitor
+from arc.integrations.plan import decays, of_transformers
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -25,57 +28,79 @@ class ARCCallback(TrainerCallback):
     """Drives the LR of a ``Trainer``.
 
     The trainer's scheduler rewrites the LR in every step, even with ``lr_scheduler_type="constant"``; its
-    base LRs are scaled along. Take ``constant`` or ``constant_with_warmup``: another schedule goes on
-    falling whatever the controller does.
+    base LRs are scaled along. Take ``constant`` or ``constant_with_warmup``: another schedule (``linear`` is
+    the trainer's default) goes on falling whatever the controller does, which is said once.
 
-    The training loss of every optimizer step is read from the model's output, without a synchronisation;
-    where the model's output has no loss (a ``compute_loss`` of one's own) the logged one is used.
+    The training loss of every optimizer step is read from the model's output, without a synchronisation: the
+    mean over its micro-batches (a model that was handed ``num_items_in_batch`` has divided by it already).
+    Where the model's output has no loss (a ``compute_loss`` of one's own) the logged one is used. Steps that
+    a GradScaler skipped are left out.
 
-    The controller is called after every evaluation, or after every epoch where ``eval_strategy`` is ``no``.
+    The controller is called after every evaluation, or after every epoch where ``eval_strategy`` is ``no``;
+    how often that is (``total_calls``) the callback knows from ``max_steps``, ``eval_steps`` and
+    ``num_train_epochs``. Beside an :class:`arc.Scheduler` in ``Trainer(optimizers=...)`` the callback records
+    the training losses and nothing else.
 
     Args:
         path: a controller directory; the shipped controller by default.
-        monitor: the evaluation's loss.
+        monitor: the evaluation's loss. With a dictionary of evaluation sets ``eval_loss`` is that of the
+            first one (said once); ``eval_<name>_loss`` names one of them, a list of names their mean.
         resume_from: the checkpoint folder that a resumed training starts from; by default
             ``<output_dir>/checkpoint-<step>``.
-        settings: those of :class:`arc.Controller`; scheduler and model are added.
+        settings: those of :class:`arc.Controller`; scheduler, model and ``total_calls`` are added, and
+            ``verbose`` is True.
+
+    Raises:
+        ValueError: at an evaluation without the loss to monitor; the metrics that there are are listed.
     """
 
     def __init__(
         self,
         path: str | Path | None = None,
         *,
-        monitor: str = "eval_loss",
+        monitor: str | Sequence[str] = "eval_loss",
         resume_from: str | Path | None = None,
         **settings: Any,
     ) -> None:
         self.controller: Controller | None = None
         self._path = path
-        self._monitor = monitor
+        self._monitor = Monitor(monitor)
         self._resume_from = resume_from
         self._settings = settings
         self._hook: Any = None
-        self._loss: Tensor | None = None
+        self._loss: Tensor | None = None  # of the last forward pass
+        self._losses: list[Tensor] = []  # of the micro-batches since the last optimizer step
+        self._divided = False
         self._sees_losses = False
         self._recorded = False
+        self._told = False
+        self._calls = True  # an arc.Scheduler is called by the trainer
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Build the controller on the trainer's optimizer and scheduler."""
-        optimizer, model = kwargs["optimizer"], kwargs["model"]
+        optimizer, model, scheduler = kwargs["optimizer"], kwargs["model"], kwargs["lr_scheduler"]
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
-        self.controller = build(
-            optimizer,
-            self._path,
-            self._settings,
-            scheduler=kwargs["lr_scheduler"],
-            model=model,
-        )
-        self._recorded = False
-        if state.global_step:
-            self._resume(args, state)
-        self._hook = model.register_forward_hook(self._see)
+        self.controller = adopted(scheduler, self._path, self._settings)
+        self._calls = self.controller is None
+        self._loss, self._losses, self._recorded = None, [], False
+        if self.controller is None:
+            calls = of_transformers(args, state)
+            self.controller = build(
+                optimizer, self._path, self._settings, scheduler=scheduler, model=model, calls=calls
+            )
+            if decays(scheduler, state.max_steps):
+                kind = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
+                warnings.warn(
+                    f"the Trainer's scheduler (lr_scheduler_type={kind!r}) lets the LR fall to the end of "
+                    "the training whatever ARC decides: write "
+                    "TrainingArguments(lr_scheduler_type='constant')",
+                    stacklevel=2,
+                )
+            if state.global_step:
+                self._resume(args, state)
+        self._hook = model.register_forward_hook(self._see, with_kwargs=True)
 
     def _resume(self, args: TrainingArguments, state: TrainerState) -> None:
         assert self.controller is not None
@@ -84,24 +109,37 @@ class ARCCallback(TrainerCallback):
         if not file.is_file():
             warnings.warn(f"no {file}: the controller starts afresh; pass resume_from=", stacklevel=3)
             return
-        self.controller.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        self._recorded = True
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        self.controller.load_state_dict(found)
+        self._recorded = found["records"] > 0
 
-    def _see(self, model: nn.Module, inputs: Any, output: Any) -> None:
+    def _see(self, model: nn.Module, inputs: Any, named: Mapping[str, Any], output: Any) -> None:
         if not model.training:
             return
         loss = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
         if isinstance(loss, Tensor) and loss.numel() == 1:
-            self._loss = loss.detach()
+            self._loss = loss.detach().reshape(())
+            self._divided = named.get("num_items_in_batch") is not None
             self._sees_losses = True
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Keep the loss of a micro-batch: of its last forward pass, as the trainer has scaled it by now."""
+        loss, self._loss = self._loss, None
+        if loss is not None:
+            self._losses.append(loss)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Record the loss of the optimizer step."""
-        if self._loss is not None:
-            self._record(self._loss)
-            self._loss = None
+        """Record the loss of the optimizer step, if it was applied."""
+        self._monitor.end_round()
+        self.on_substep_end(args, state, control)
+        losses, self._losses = self._losses, []
+        if losses and not getattr(kwargs.get("optimizer"), "step_was_skipped", False):
+            total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+            self._record(total if self._divided else total / len(losses))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -120,34 +158,51 @@ class ARCCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Let the controller decide; evaluations before the first step or outside a training are ignored."""
-        metrics = kwargs.get("metrics") or {}
-        if self._hook is not None and self._monitor in metrics:
-            self._step(metrics[self._monitor])
+        if self._hook is not None and state.global_step and self._calls:
+            value = self._monitor.value(kwargs.get("metrics") or {})
+            if value is not None:
+                self._step(value, args, state)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Let the controller decide where nothing is evaluated."""
         if args.eval_strategy == "no":
-            self._step(None)
+            self._step(None, args, state)
 
-    def _step(self, val_loss: float | None) -> None:
+    def _step(self, val_loss: float | None, args: TrainingArguments, state: TrainerState) -> None:
         assert self.controller is not None
+        if not self._calls:
+            return
         if self._recorded:
             self._recorded = False
-            self.controller.step(val_loss=val_loss)
+            steps = args.eval_strategy == "steps"
+            where = f"step {state.global_step}" if steps else f"epoch {state.epoch or 0:.3g}"
+            announce(self.controller.step(val_loss=val_loss), self._settings, where)
+        elif not self._sees_losses:
+            self._tell_no_losses()
+
+    def _tell_no_losses(self) -> None:
+        if not self._told:
+            warnings.warn(
+                "no decision: the model's output has no loss, and none was logged since the last evaluation: "
+                "take logging_steps no larger than eval_steps, or logging_strategy='epoch'",
+                stacklevel=4,
+            )
+        self._told = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Add the controller's state to the checkpoint folder."""
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        if self.controller is not None and state.is_world_process_zero and folder.is_dir():
+        if self._calls and self.controller and state.is_world_process_zero and folder.is_dir():
             torch.save(self.controller.state_dict(), folder / STATE_FILE)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Take the hook off the model."""
+        self._monitor.end_round()
         self._hook.remove()
         self._hook = None

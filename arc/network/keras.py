@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arc.network.weights import Arrays, WeightsError, check, network_of
+from arc.network.weights import Arrays, WeightsError, check, losses_only, network_of
 
 if TYPE_CHECKING:
     from arc.network.network import Network
@@ -23,7 +23,7 @@ def import_keras(path: str | Path) -> Network:
     """
     arrays = _read(Path(path))
     check(arrays, str(path))
-    return network_of(arrays)
+    return losses_only(network_of(arrays), str(path))
 
 
 def _read(path: Path) -> Arrays:

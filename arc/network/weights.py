@@ -141,6 +141,20 @@ def load(path: str | Path | None = None) -> Network | Estimator:
     return network
 
 
+def load_losses(path: str | Path | None = None) -> Network:
+    """A network that sees losses alone, by default the shipped one of the paper's recipe; as :func:`load`."""
+    return losses_only(load(paper() if path is None else path), str(path))
+
+
+def losses_only(network: Network | Estimator, where: str) -> Network:
+    """The network, or WeightsError if it is one that sees movement."""
+    from arc.network.network import Network
+
+    if not isinstance(network, Network):
+        raise WeightsError(f"{where} holds a network that sees movement, need one that sees losses alone")
+    return network
+
+
 def load_arrays(path: str | Path | None = None) -> Arrays:
     """The weights of a controller directory as NumPy arrays (no torch needed); errors as :func:`load`."""
     from safetensors import SafetensorError

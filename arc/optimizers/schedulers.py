@@ -61,12 +61,15 @@ def has_plateau(optimizers: Sequence[Any]) -> bool:
     """Whether a ``ReduceLROnPlateau`` is on one of the optimizers.
 
     It leaves no mark on them, so all objects of the process are looked through: for once, not for a loop.
+    ``arc.Scheduler`` is one by type only.
     """
     ours = {id(_unwrapped(one)) for one in optimizers}
     return any(
         id(_unwrapped(found.optimizer)) in ours
         for found in gc.get_objects()
-        if issubclass(type(found), ReduceLROnPlateau) and hasattr(found, "optimizer")
+        if issubclass(type(found), ReduceLROnPlateau)
+        and hasattr(found, "optimizer")
+        and not hasattr(found, "controller")
     )
 
 

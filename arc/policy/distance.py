@@ -52,6 +52,18 @@ def approach(
     return None
 
 
+def allowed(action: Action, distance: float, *, overfits: int | None, anneals: bool) -> bool:
+    """Whether the network's action is taken near the best LR: it may not lead away from it.
+
+    Args:
+        action: the network's.
+        distance, overfits, anneals: as for :func:`approach`.
+    """
+    if action is Action.RAISE:
+        return overfits is None and distance <= 0
+    return action is Action.KEEP or distance >= 0
+
+
 def overfitting(course: Course, noise: float) -> int | None:
     """Calls since the lowest validation loss, where it has risen beyond its noise while training fell.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from arc.optimizers.lrs import listed
 from arc.optimizers.schedulers import LR_KEYS
 from arc.recovery.files import Folder, rank, read
-from arc.recovery.tensors import Kept, Streams, decoded, encoded, keep, local, put, usable
+from arc.recovery.tensors import Kept, Streams, arrive, decoded, encoded, keep, local, put, usable
 
 HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     name
@@ -149,8 +149,9 @@ class Copies:
             ):
                 self._put_optimizer(optimizer, state.parameters, states, counters)
             for key, buffer in self._buffers():
-                if key in state.buffers and local(buffer).shape == state.buffers[key].host.shape:
-                    local(buffer).copy_(state.buffers[key].host)
+                if self._fits(state.buffers.get(key), buffer):
+                    self._write(buffer, state.buffers[key])
+        arrive([*self._parameters(), *(buffer for _, buffer in self._buffers())])
         return state.call
 
     def keep_as(self, name: str, other: str) -> None:
@@ -305,27 +306,31 @@ class Copies:
         old, streams = state, self._streams
         streams.begin()
         with torch.no_grad():
+            buffers = {  # the next forward pass writes them, before any step that waits for the copies
+                key: keep(b, old.buffers.get(key), streams, b.device, at_once=True)
+                for key, b in self._buffers()
+            }
             parameters = {
                 p: keep(p, old.parameters.get(p), streams, p.device) for p in self._parameters() if usable(p)
             }
             states: list[dict[Any, Any]] = []
             for i, optimizer in enumerate(self._optimizers):
-                before = old.states[i] if i < len(old.states) else {}
+                before = _at(old.states, i) or {}
                 states.append(
                     {
                         key: keep(value, before.get(key), streams, getattr(key, "device", None))
                         for key, value in getattr(optimizer, "state", {}).items()
                     }
                 )
-            buffers = {key: keep(b, old.buffers.get(key), streams, b.device) for key, b in self._buffers()}
-            extra = [keep(one.state_dict(), None, streams) for one in self._extra]
+            counters = [
+                [_counters(group, _at(_at(old.counters, i), j), streams) for j, group in enumerate(groups)]
+                for i, groups in enumerate(optimizer.param_groups for optimizer in self._optimizers)
+            ]
+            extra = [keep(one.state_dict(), _at(old.extra, i), streams) for i, one in enumerate(self._extra)]
         streams.end()
         self._let_steps_wait()
         state.call, state.parameters, state.states, state.buffers = call, parameters, states, buffers
-        state.counters = [
-            [_counters(group, streams) for group in optimizer.param_groups] for optimizer in self._optimizers
-        ]
-        state.extra = extra
+        state.counters, state.extra = counters, extra
 
     def _put_optimizer(
         self, optimizer: Any, known: dict[Any, Kept], states: dict[Any, Any], counters: list[dict[str, Any]]
@@ -335,7 +340,7 @@ class Copies:
         others = [key for key in {**present, **states} if not isinstance(key, Tensor)]
         fitting = [p for p in mine if self._fits(known.get(p), p)]
         for parameter in fitting:
-            local(parameter).copy_(known[parameter].host)
+            self._write(parameter, known[parameter])
         for key in [*fitting, *others]:
             if key in states:
                 like = key if isinstance(key, Tensor) else None
@@ -347,15 +352,19 @@ class Copies:
                 group[key] = put(value, group.get(key))
 
     def _put_extra(self, kept: list[Any]) -> None:
+        """Into the tensors that the objects show: what they take as it comes stays where it was."""
         done: list[tuple[Any, Any]] = []
         try:
             for one, state in zip(self._extra, kept, strict=False):
-                present = put(keep(one.state_dict(), None, Streams()), None)
+                self._streams.begin()
+                present = keep(one.state_dict(), None, self._streams)
+                self._streams.end()
+                self._streams.finish()
                 done.append((one, present))
-                one.load_state_dict(put(state, None))
+                one.load_state_dict(put(state, one.state_dict()))
         except Exception:
             for one, present in done:
-                one.load_state_dict(present)
+                one.load_state_dict(put(present, one.state_dict()))
             raise
 
     # -- where copies are ----------------------------------------------------------------------
@@ -407,24 +416,29 @@ class Copies:
         return [(key, buffer) for key, buffer in named if usable(buffer)]
 
     @staticmethod
+    def _write(tensor: Tensor, kept: Kept) -> None:
+        local(tensor).copy_(kept.host, non_blocking=tensor.is_cuda)
+
+    @staticmethod
     def _fits(kept: Kept | None, parameter: Any) -> bool:
         return kept is not None and usable(parameter) and local(parameter).shape == kept.host.shape
 
     def _let_steps_wait(self) -> None:
         """The next step of an optimizer writes what a copy may still be reading: it waits on the device.
 
-        A step in a CUDA graph calls no hook, so with ``capturable`` groups the device waits at once.
+        A step in a CUDA graph calls no hook when it is replayed: with ``capturable`` groups, and once a step
+        was captured, the device waits at once.
         """
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         hooks = [getattr(optimizer, "register_step_pre_hook", None) for optimizer in self._optimizers]
-        if any(group.get("capturable") for group in groups) or None in hooks:
+        if self._streams.captured or any(group.get("capturable") for group in groups) or None in hooks:
             self._streams.hold()
         elif not self._hooked and any(p.is_cuda for p in self._parameters()):
             streams = weakref.ref(self._streams)
 
             def hold(*_: Any) -> None:
                 if (found := streams()) is not None:
-                    found.hold()
+                    found.before_step()
 
             for register in hooks:
                 register(hold)  # type: ignore[misc]
@@ -435,9 +449,13 @@ def _shape(parameter: Any) -> list[int] | None:
     return list(local(parameter).shape) if usable(parameter) else None
 
 
-def _counters(group: dict[str, Any], streams: Streams) -> dict[str, Any]:
+def _at(values: Sequence[Any] | None, place: int) -> Any:
+    return values[place] if values is not None and place < len(values) else None
+
+
+def _counters(group: dict[str, Any], old: dict[str, Any] | None, streams: Streams) -> dict[str, Any]:
     return {
-        key: keep(value, None, streams)
+        key: keep(value, (old or {}).get(key), streams)
         for key, value in group.items()
         if key not in HYPERPARAMETERS and isinstance(value, int | float | Tensor)
     }

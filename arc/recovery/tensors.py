@@ -47,85 +47,136 @@ def usable(tensor: Any) -> bool:
 class Streams:
     """Side streams of the CUDA devices that copies to pinned host memory run on; nothing on other devices.
 
-    :meth:`to_host` returns before the copy has ended. Before the host values are read :meth:`finish`
-    must be called; before the device's own values change, :meth:`hold`.
+    Copies come in rounds, from :meth:`begin` to :meth:`end`; :meth:`to_host` returns before its copy has
+    ended. Before the host values are read :meth:`finish` must be called; before the device's own values
+    change, :meth:`hold`.
     """
 
     def __init__(self) -> None:
+        self.captured = False
+        """Whether a step was seen that a CUDA graph captured."""
         self._side: dict[torch.device, torch.cuda.Stream] = {}
-        self._ended: list[torch.cuda.Event] = []
+        self._used: set[torch.device] = set()  # in this round
+        self._joined: set[torch.device] = set()  # of them, those whose side stream is behind the current one
+        self._ended: dict[torch.device, torch.cuda.Event] = {}
         self._held = True
 
     def begin(self) -> None:
         """Copies from now on see what the devices' current streams have computed up to here."""
         self.finish()
-        for side in self._side.values():
-            side.wait_stream(torch.cuda.current_stream(side.device))
+        self._used, self._joined = set(), set()
 
-    def to_host(self, host: Tensor, source: Tensor) -> None:
-        """Copy into ``host``, asynchronously from a CUDA device into pinned memory."""
-        if source.device.type != "cuda":
+    def to_host(self, host: Tensor, source: Tensor, *, at_once: bool = False) -> None:
+        """Copy into ``host``, asynchronously from a CUDA device into pinned memory.
+
+        With ``at_once`` the device's current stream copies, so that what it does next may write ``source``.
+        Those copies come first in a round: the side stream begins behind them.
+        """
+        device = source.device
+        if device.type != "cuda":
             host.copy_(source)
             return
-        side = self._side.get(source.device)
-        if side is None:
-            side = self._side[source.device] = torch.cuda.Stream(source.device)
-            side.wait_stream(torch.cuda.current_stream(source.device))
+        self._used.add(device)
+        if at_once:
+            host.copy_(source, non_blocking=True)
+            return
+        side = self._side_of(device)
         with torch.cuda.stream(side):
             host.copy_(source, non_blocking=True)
         source.record_stream(side)  # its memory is not given to others before the copy has ended
 
+    def _side_of(self, device: torch.device) -> torch.cuda.Stream:
+        side = self._side.get(device)
+        if side is None:
+            side = self._side[device] = torch.cuda.Stream(device)
+        if device not in self._joined:
+            side.wait_stream(torch.cuda.current_stream(device))
+            self._joined.add(device)
+        return side
+
     def end(self) -> None:
         """All copies of this round are under way."""
-        self._ended = [side.record_event() for side in self._side.values()]
+        self._ended = {device: self._side_of(device).record_event() for device in self._used}
         self._held = not self._ended
 
     def hold(self) -> None:
         """Let the devices' current streams wait for the copies; the host does not wait."""
         if not self._held:
-            for side, event in zip(self._side.values(), self._ended, strict=False):
-                torch.cuda.current_stream(side.device).wait_event(event)
+            for device, event in self._ended.items():
+                torch.cuda.current_stream(device).wait_event(event)
             self._held = True
+
+    def before_step(self) -> None:
+        """An optimizer's step comes next; a captured one cannot wait for what is outside the capture."""
+        if torch.cuda.is_current_stream_capturing():
+            self.captured = True
+        else:
+            self.hold()
 
     def finish(self) -> None:
         """Wait until the copies are complete."""
         self.hold()
-        for event in self._ended:
+        for event in self._ended.values():
             event.synchronize()
-        self._ended = []
+        self._ended = {}
 
 
-def keep(value: Any, into: Any, streams: Streams, device: torch.device | None = None) -> Any:
-    """A copy of a nested state in host memory.
+def arrive(tensors: Iterable[Tensor]) -> None:
+    """Wait until what :func:`put` wrote is on the tensors' devices, whatever stream reads it next."""
+    for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
+
+
+def keep(
+    value: Any,
+    into: Any,
+    streams: Streams,
+    device: torch.device | None = None,
+    *,
+    at_once: bool = False,
+) -> Any:
+    """A copy of a nested state in host memory, each tensor in the order that it has in memory.
 
     Args:
         value: tensors, numbers, and dicts, lists and tuples of them; anything else is deep-copied.
-        into: an older copy, whose memory is used again where shapes and types are the same.
+        into: an older copy, whose memory is used again where shapes, types and orders are the same.
         streams: what carries the copies.
         device: where the parameter is that the state belongs to.
+        at_once: as for :meth:`Streams.to_host`.
     """
     if isinstance(value, Tensor):
         source = local(value)
         if source.layout != torch.strided:
             return Kept(source.to("cpu", copy=True), source.device == device)
         host = into.host if isinstance(into, Kept) else None
-        if host is None or host.shape != source.shape or host.dtype != source.dtype:
-            pinned = source.device.type == "cuda"
-            host = torch.empty(source.shape, dtype=source.dtype, device="cpu", pin_memory=pinned)
-        streams.to_host(host, source)
+        if host is None or not _alike(host, source):
+            host = torch.empty_like(source, device="cpu", pin_memory=source.is_cuda)
+        streams.to_host(host, source, at_once=at_once)
         return Kept(host, source.device == device)
     if isinstance(value, dict):
         old = into if isinstance(into, dict) else {}
-        return {k: keep(v, old.get(k), streams, device) for k, v in value.items()}
+        return {k: keep(v, old.get(k), streams, device, at_once=at_once) for k, v in value.items()}
     if type(value) in (list, tuple):
         same = isinstance(into, list | tuple) and len(into) == len(value)
         olds = into if same else [None] * len(value)
-        return type(value)(keep(v, o, streams, device) for v, o in zip(value, olds, strict=True))
+        pairs = zip(value, olds, strict=True)
+        return type(value)(keep(v, old, streams, device, at_once=at_once) for v, old in pairs)
     return copy.deepcopy(value)
+
+
+def _alike(host: Tensor, source: Tensor) -> bool:
+    """Whether ``host`` is as a new copy would be; one in another order would go through a second tensor."""
+    if host.shape != source.shape or host.dtype != source.dtype:
+        return False
+    return (
+        host.stride() == source.stride() or host.stride() == torch.empty_like(source, device="meta").stride()
+    )
 
 
 def put(kept: Any, now: Any, like: Tensor | None = None) -> Any:
     """The state that a copy holds, written into the tensors of the present state where they fit.
+
+    A CUDA device may still be writing (:func:`arrive`): its current stream comes behind.
 
     Args:
         kept: from :func:`keep`; it stays as it is.
@@ -136,7 +187,7 @@ def put(kept: Any, now: Any, like: Tensor | None = None) -> Any:
         if isinstance(now, Tensor) and usable(now):
             target = local(now)
             if target.shape == kept.host.shape and target.dtype == kept.host.dtype:
-                target.copy_(kept.host)
+                target.copy_(kept.host, non_blocking=target.is_cuda)
                 return now
         return _new(kept, like)
     if isinstance(kept, dict):
@@ -160,7 +211,7 @@ def put(kept: Any, now: Any, like: Tensor | None = None) -> Any:
 def _new(kept: Kept, like: Any) -> Tensor:
     if like is None or not kept.beside:
         return kept.host.clone()
-    value = kept.host.to(like.device, copy=True)
+    value = kept.host.to(like.device, copy=True, non_blocking=like.is_cuda)
     if hasattr(like, "device_mesh") and value.shape == local(like).shape and value.dim():
         from torch.distributed.tensor import DTensor
 
@@ -209,28 +260,3 @@ def decoded(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(decoded, value))
     return value
-
-
-def all_finite(tensors: Iterable[Tensor]) -> Tensor:
-    """Whether every value of the tensors is finite: one boolean on the device, not read here.
-
-    Sharded tensors are judged by this rank's shards. Integers and lazy parameters count as finite.
-    """
-    by_device: dict[torch.device, list[Tensor]] = {}
-    for tensor in tensors:
-        if usable(tensor):
-            own = local(tensor)
-            if own.numel() and (own.is_floating_point() or own.is_complex()):
-                by_device.setdefault(own.device, []).append(own)
-    if not by_device:
-        return torch.tensor(True)
-    found = [_finite(group) for group in by_device.values()]
-    first = found[0].device
-    return torch.stack([one.to(first) for one in found]).all()
-
-
-def _finite(tensors: list[Tensor]) -> Tensor:
-    if tensors[0].device.type == "cpu":  # a sum is the fastest look; a finite one rules everything out
-        return torch.tensor(all(bool(t.sum().isfinite()) or bool(t.isfinite().all()) for t in tensors))
-    # the largest magnitude is finite exactly where all values are, and cannot overflow
-    return torch.stack([norm.isfinite() for norm in torch._foreach_norm(tensors, torch.inf)]).all()

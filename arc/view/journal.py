@@ -23,6 +23,7 @@ from arc.view import board
 from arc.view.plot import Logged
 
 if TYPE_CHECKING:
+    from arc.network.estimator import Estimator
     from arc.network.network import Network
 
 FILE: Final = "arc.jsonl"
@@ -53,7 +54,11 @@ class Journal:
     """
 
     def __init__(
-        self, directory: str | Path | None, writer: Any, settings: Settings, network: Network | None = None
+        self,
+        directory: str | Path | None,
+        writer: Any,
+        settings: Settings,
+        network: Network | Estimator | None = None,
     ) -> None:
         self._file = None if directory is None else Path(directory) / FILE
         self._writer = writer

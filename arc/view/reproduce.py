@@ -12,6 +12,7 @@ from typing import Any, Final
 from arc.controller import Controller
 from arc.decision import Decision, RecoveryWarning
 from arc.network import weights
+from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.policy.default import PAPER, Policy, PolicyName
 from arc.view.journal import RunLog
@@ -51,7 +52,8 @@ def reproduce(
     every = int(log.settings.get("period", 3)) if period is None else period
     ratios = _ratios(log)
     stand_in: Any = Logged(*(ratio * log.calls[0].lr for ratio in ratios))
-    chosen = {k: log.settings[k] for k in ("total_calls", "min_lr", "max_lr", "mode") if k in log.settings}
+    names = ("total_calls", "min_lr", "max_lr", "mode")
+    chosen: dict[str, Any] = {name: log.settings[name] for name in names if name in log.settings}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecoveryWarning)  # the run has said it
         controller = Controller(
@@ -106,6 +108,7 @@ def _drive(controller: Controller, stand_in: Any, log: RunLog, ratios: list[floa
         decider.epoch, decider.logged_movement = call.epoch - 1, seen.movement
         for loss in seen.losses or [call.train_loss]:
             controller.record(loss)
+        controller._records *= seen.every
         controller.step(call.val_loss)
 
 
@@ -128,7 +131,7 @@ def _alike(ours: Decision | None, theirs: Decision) -> bool:
     return math.isclose(ours.multiplier, theirs.multiplier, rel_tol=ALIKE)
 
 
-def _notes(log: RunLog, network: Network, period: int, chosen: dict[str, Any]) -> Iterator[str]:
+def _notes(log: RunLog, network: Network | Estimator, period: int, chosen: dict[str, Any]) -> Iterator[str]:
     settings = ", ".join(f"{name}={value}" for name, value in {"period": period, **chosen}.items())
     yield f"with the run's settings: {settings}, and the rules in its log"
     if not log.network:

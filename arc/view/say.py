@@ -23,7 +23,7 @@ def say(line: str) -> None:
     """Print a line to standard error; on rank 0 only, and above tqdm's bars where tqdm is in use."""
     if dist.is_available() and dist.is_initialized() and dist.get_rank():
         return
-    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)  # in use if it was imported; never by us
+    bars: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)  # in use if it was imported; never by us
     if hasattr(bars, "write"):
         bars.write(line, file=sys.stderr)
     else:

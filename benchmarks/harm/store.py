@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import io
-import json
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import arc
+from benchmarks import lines
 from benchmarks.harm import problems, run, training
 from benchmarks.harm.pool import Key
 
@@ -37,29 +36,13 @@ def digest_of(kind: str) -> str:
 
 def read(path: Path) -> dict[Key, dict[str, Any]]:
     """The finished runs of the present code; what was cut off or is of other code is left out."""
-    rows: dict[Key, dict[str, Any]] = {}
-    if not path.exists():
-        return rows
-    for line in path.read_text().splitlines():
-        try:
-            row = json.loads(line)
-            if row["kind"] in training.KINDS and row["digest"] == digest_of(row["kind"]):
-                rows[row["kind"], row["seed"], row["arm"]] = row
-        except (ValueError, KeyError):
-            continue
-    return rows
+    return {
+        (row["kind"], row["seed"], row["arm"]): row
+        for row in lines.read(path)
+        if row.get("kind") in training.KINDS and row.get("digest") == digest_of(row["kind"])
+    }
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
     """Add a finished run, one whole line at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        whole = file.tell() == 0 or _ends_line(file)
-        line = json.dumps({**row, "digest": digest_of(row["kind"])}) + "\n"
-        file.write((line if whole else "\n" + line).encode())
-
-
-def _ends_line(file: BinaryIO) -> bool:
-    """Whether the last line is whole: a run that was killed may have cut it off."""
-    file.seek(-1, io.SEEK_END)
-    return file.read(1) == b"\n"
+    lines.append(path, {**row, "digest": digest_of(row["kind"])})

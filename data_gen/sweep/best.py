@@ -67,8 +67,8 @@ def best_lr(lrs: Sequence[float], ends: Sequence[float], untrained: float) -> fl
 def table(sweeps: str) -> pd.DataFrame:
     """One row per setting: its numbers, and the best LRs.
 
-    ``best_lr`` is that of the lowest validation loss at the end, ``best_kept_lr`` that of the lowest one at any
-    call: where nets overfit, the LR that trains fastest is the best only for who keeps the best state.
+    ``best_lr`` is that of the lowest validation loss at the end, ``best_kept_lr`` that of the lowest one at
+    any call: where nets overfit, the LR that trains fastest is the best only for who keeps the best state.
     ``lowest`` is the lowest end, ``untrained`` the median of the first validation losses of the lower half of
     the LRs. Settings that no LR trains are left out.
     """

@@ -23,7 +23,7 @@ from data_gen.draws import Draw
 from data_gen.movement import Tracker
 from data_gen.trial import describe
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
 from tasks.recipe import Recipe
 from tasks.seeding import derive
@@ -89,9 +89,7 @@ def grid(low: float, high: float) -> list[float]:
     return [10 ** (k / 2) for k in range(first, last + 1)]
 
 
-def rows(
-    setting: Setting, task: Task, data: Splits, fingerprint: str, device: str
-) -> Iterator[dict[str, Any]]:
+def rows(setting: Setting, task: Task, data: Data, fingerprint: str, device: str) -> Iterator[dict[str, Any]]:
     """Every run of a sweep, one row of :data:`data_gen.schema.SWEEP` each."""
     lrs = grid(*task.lr_range[setting.optimizer])
     name = registry.short_name(setting.task)

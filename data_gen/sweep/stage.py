@@ -55,7 +55,7 @@ class SweepConfig:
         if not self.optimizers or not self.variants:
             raise InputError("got an empty list of optimizers or variants, need at least one of each")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
         for name in DRAWN:
             draws.parsed(name, getattr(self, name))
 
@@ -131,7 +131,7 @@ def units(config: SweepConfig) -> Iterator[SweepUnit]:
 @functools.lru_cache
 def _fingerprint(task: str, scale: str, source: Source, settings: str) -> str:
     """Of the data; they are made anew in the workers."""
-    return registry.get(task, scale, settings).load(source).fingerprint()
+    return registry.get(task, scale, settings).loaded(source).fingerprint()
 
 
 def sweep(config: SweepConfig) -> int:

@@ -1,4 +1,7 @@
-"""Random changes of image batches; every image of a batch is changed on its own."""
+"""Random changes of image batches; every image of a batch is changed on its own.
+
+What is drawn on the host goes to the images' device without waiting for it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ def random_crop(images: Tensor, size: int, generator: torch.Generator, *, paddin
     tops = torch.randint(height + 2 * padding - size + 1, (count, 1, 1), generator=generator)
     lefts = torch.randint(width + 2 * padding - size + 1, (count, 1, 1), generator=generator)
     steps = torch.arange(size)
-    rows = _reflected(tops + steps[:, None] - padding, height).to(images.device)
-    columns = _reflected(lefts + steps - padding, width).to(images.device)
+    rows = _reflected(tops + steps[:, None] - padding, height).to(images.device, non_blocking=True)
+    columns = _reflected(lefts + steps - padding, width).to(images.device, non_blocking=True)
     pixels = (rows * width + columns).view(count, 1, -1).expand(-1, channels, -1)
     return images.flatten(2).gather(2, pixels).view(count, channels, size, size)
 
@@ -28,7 +31,7 @@ def centre_crop(images: Tensor, size: int) -> Tensor:
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of the images left to right."""
-    flipped = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+    flipped = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device, non_blocking=True) < 0.5
     return torch.where(flipped, images.flip(3), images)
 
 
@@ -39,8 +42,8 @@ def cutout(images: Tensor, size: int, fill: Tensor, generator: torch.Generator) 
     lefts = torch.randint(width - size + 1, (count, 1), generator=generator)
     in_rows = (torch.arange(height) >= tops) & (torch.arange(height) < tops + size)
     in_columns = (torch.arange(width) >= lefts) & (torch.arange(width) < lefts + size)
-    hole = (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(images.device)
-    return torch.where(hole, fill.to(images).view(1, 3, 1, 1), images)
+    hole = (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(images.device, non_blocking=True)
+    return torch.where(hole, fill.to(images, non_blocking=True).view(1, 3, 1, 1), images)
 
 
 def _reflected(positions: Tensor, length: int) -> Tensor:

@@ -25,8 +25,12 @@ def standardised(
     convolutions pass the order on. (Strided 1 x 1 convolutions of fewer than eight channels must be
     avoided behind it: oneDNN's write past their buffers, seen with torch 2.13.)
     """
-    shift = images.new_tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)
-    scale = images.new_tensor(deviation, dtype=torch.float32).view(1, 3, 1, 1)
+    shift, scale = (  # a new_tensor would wait for the device
+        torch.tensor(of, dtype=torch.float32, device="cpu")
+        .to(images.device, non_blocking=True)
+        .view(1, 3, 1, 1)
+        for of in (mean, deviation)
+    )
     return ((images.contiguous(memory_format=torch.channels_last) / 255) - shift) / scale
 
 

@@ -14,8 +14,16 @@ GROUPS = {
 """The pieces that tell a string's class: one set for a first training, another for what comes after."""
 
 
-def strings(rng: np.random.Generator, count: int, *, groups: str, length: int) -> Columns:
-    """``text`` int64 (count, length), padded with 0, and ``label`` int64 (count,)."""
+def strings(rng: np.random.Generator, count: int, *, groups: str, length: int, misread: float) -> Columns:
+    """``text`` int64 (count, length), padded with 0, and ``label`` int64 (count,).
+
+    Args:
+        rng: draws the rows.
+        count: rows.
+        groups: the set of :data:`GROUPS` whose pieces are the classes.
+        length: most characters of a string.
+        misread: share of the characters in whose place stands any one.
+    """
     pieces = GROUPS[groups]
     labels = rng.integers(0, len(pieces), count)
     text = np.zeros((count, length), np.int64)
@@ -23,6 +31,8 @@ def strings(rng: np.random.Generator, count: int, *, groups: str, length: int) -
         left, right = (_chain(rng, int(rng.integers(3, length // 2 - 4))) for _ in range(2))
         found = (left + pieces[label] + right)[:length]
         row[: len(found)] = [ALPHABET.index(c) for c in found]
+    wrong = (text > 0) & (rng.random(text.shape) < misread)
+    text[wrong] = rng.integers(1, len(ALPHABET), int(wrong.sum()))
     return {"text": text, "label": labels}
 
 

@@ -10,8 +10,16 @@ CLASSES = 8
 """Ball, ellipsoid, box, cylinder, cone, torus, helix, saddle."""
 
 
-def clouds(rng: np.random.Generator, count: int, *, points: int, noise: float) -> Columns:
-    """``points`` float32 (count, points, 3) of unit mean square, and ``label`` int64 (count,)."""
+def clouds(rng: np.random.Generator, count: int, *, points: int, size: float, noise: float) -> Columns:
+    """``points`` float32 (count, points, 3) and ``label`` int64 (count,).
+
+    Args:
+        rng: draws the rows.
+        count: rows.
+        points: of a cloud.
+        size: root mean square of a point's distance from the middle.
+        noise: standard deviation of a coordinate, where ``size`` is 1.
+    """
     labels = rng.integers(0, CLASSES, count)
     rows = np.stack([_surface(rng, label, points) for label in labels])
     angles = rng.uniform(0, 2 * np.pi, count)
@@ -20,7 +28,8 @@ def clouds(rng: np.random.Generator, count: int, *, points: int, noise: float) -
     turns[:, 0, 1], turns[:, 1, 0], turns[:, 2, 2] = -np.sin(angles), np.sin(angles), 1.0
     rows = (rows - rows.mean(1, keepdims=True)) @ turns
     rows /= np.sqrt((rows**2).sum(2).mean(1))[:, None, None]
-    return {"points": (rows + noise * rng.normal(size=rows.shape)).astype(np.float32), "label": labels}
+    rows = size * (rows + noise * rng.normal(size=rows.shape))
+    return {"points": rows.astype(np.float32), "label": labels}
 
 
 def _surface(rng: np.random.Generator, label: int, points: int) -> np.ndarray:

@@ -84,7 +84,10 @@ def crop(batch: Batch, length: int, generator: torch.Generator) -> Batch:
         return batch
     rows = len(next(iter(batch.values())))
     places = torch.randint(tokens - length + 1, (rows, 1), generator=generator) + torch.arange(length)
-    return {k: t.gather(1, places.to(t.device)) if t.dim() == 2 else t for k, t in batch.items()}
+    return {
+        k: t.gather(1, places.to(t.device, non_blocking=True)) if t.dim() == 2 else t
+        for k, t in batch.items()
+    }
 
 
 def disjoint(train: Batch, val: Batch, test: Batch, key: str = "text") -> Splits:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# Not torchmetrics' dice_score: it needs every image's map at once. Its multiclass_stat_scores, which counts
+# a batch at a time as below, would add 1.9 % to the generator's time (montgomery_unet), and be no shorter.
+
 
 def overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """What the Dice coefficient needs of each image, so that no maps are kept.

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class GraphEncoder(nn.Module):
-    """Adjacency (n, nodes, nodes) to codes (n, code) of length one; the order of the nodes is no matter.
+    """Edges (n, nodes, nodes) and nodes' values (n, nodes, values) to codes (n, code) of length one.
+
+    The order of the nodes is no matter.
 
     Args:
-        width: of a node's state, which begins as its degree.
+        values: of a node.
+        width: of a node's state, which begins as its degree and its values.
         layers: rounds of messages.
         code: of a graph.
     """
 
-    def __init__(self, *, width: int, layers: int, code: int) -> None:
+    def __init__(self, *, values: int, width: int, layers: int, code: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(1, width)
+        self.embed = nn.Linear(1 + values, width)
         self.rounds = nn.ModuleList(
             nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
             for _ in range(layers)
         )
         self.head = nn.Linear(2 * width, code)
 
-    def forward(self, edges: Tensor) -> Tensor:
+    def forward(self, edges: Tensor, values: Tensor) -> Tensor:
         """The code of each graph."""
-        x = self.embed(edges.sum(2, keepdim=True) / edges.shape[1])
+        degrees = edges.sum(2, keepdim=True) / edges.shape[1]
+        x = self.embed(torch.cat([degrees, values], 2))
         for step in self.rounds:
             x = x + F.relu(step(x + edges @ x))
         pooled = self.head(nn.functional.layer_norm(_pooled(x), (2 * x.shape[2],)))

@@ -58,7 +58,8 @@ class FinetuneTones(Task):
         """The network with a fresh head."""
         body = Temporal(channels=1, width=self.width, layers=self.layers, stride=2)
         if self.pretraining:
-            key = f"{self.width}-{self.layers}-{self.length}-{self.pretraining}-{torch.__version__}"
+            size = f"{self.width}-{self.layers}-{self.length}-{self.noise}"
+            key = f"{size}-{self.pretraining}-{torch.__version__}"
             load_pretrained(body, f"pretrained-tones-{key}", 1, self._pretrained)
         return WithHead(body, self.width, signals.CLASSES)
 
@@ -86,7 +87,7 @@ class FinetuneTones(Task):
             "examples": (384, 256, 768),
             "family": "moving",
             "length": 96,
-            "noise": 0.4,
+            "noise": 0.8,
             "width": 16,
             "layers": 4,
             "pretraining": 12,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ class GraphContrastive(Task):
         nodes: of a graph.
         others: graphs from which a graph's second view is told.
         lost: share of a view's missing edges.
+        error: of a view's values of each node, whose own deviation is 1.
+        offset: deviation of what a view adds to all its nodes. Without values and offset an untrained net
+            finds half of the graphs, and training adds little.
         temperature: of the loss.
         width: of a node's state.
         layers: rounds of messages.
@@ -37,31 +40,29 @@ class GraphContrastive(Task):
     nodes: int
     others: int
     lost: float
+    error: float
+    offset: float
     temperature: float
     width: int
     layers: int
     code: int
 
     def load(self, source: Source) -> Splits:
-        """``graphs`` uint8 (n, 2 + others, nodes, nodes): a view, the second of the same graph, others'."""
-        nodes, others, lost = self.nodes, self.others, self.lost
-        name = f"graphs-{nodes}-{others}-{lost}"
-        return drawn(
-            source,
-            name,
-            1,
-            self.examples,
-            lambda rng, n: graphs.seen_twice(rng, n, nodes=nodes, others=others, lost=lost),
-        )
+        """``edges`` and ``values`` of a view, the second of the same graph, others': (n, 2 + others, ...)."""
+        kind: dict[str, Any] = {
+            key: getattr(self, key) for key in ("nodes", "others", "lost", "error", "offset")
+        }
+        name = f"graphs-{'-'.join(map(str, kind.values()))}"
+        return drawn(source, name, 2, self.examples, lambda rng, n: graphs.seen_twice(rng, n, **kind))
 
     def build(self) -> nn.Module:
         """The encoder of a graph."""
-        return GraphEncoder(width=self.width, layers=self.layers, code=self.code)
+        return GraphEncoder(values=2, width=self.width, layers=self.layers, code=self.code)
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
         """Cross-entropy of the second view among the others; the predictions are similarities."""
-        views = batch["graphs"].float()
-        codes: Tensor = model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        edges, values = batch["edges"].float(), batch["values"]
+        codes: Tensor = model(edges.flatten(0, 1), values.flatten(0, 1)).unflatten(0, edges.shape[:2])
         similar = (codes[:, 1:] * codes[:, :1]).sum(2) / self.temperature
         first = torch.zeros(len(similar), dtype=torch.long, device=similar.device)
         return F.cross_entropy(similar, first), similar
@@ -77,9 +78,11 @@ class GraphContrastive(Task):
             "examples": (512, 256, 512),
             "nodes": 12,
             "others": 7,
-            "lost": 0.08,
+            "lost": 0.04,
+            "error": 0.3,
+            "offset": 1.5,
             "temperature": 0.2,
-            "width": 24,
+            "width": 32,
             "layers": 2,
             "code": 12,
             "batch_size": 32,
@@ -91,6 +94,8 @@ class GraphContrastive(Task):
             "nodes": 32,
             "others": 31,
             "lost": 0.1,
+            "error": 0.3,
+            "offset": 1.5,
             "temperature": 0.2,
             "width": 128,
             "layers": 4,

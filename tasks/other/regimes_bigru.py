@@ -58,10 +58,10 @@ class RegimesBiGRU(Task):
     scales: ClassVar = {
         "mini": {
             "examples": (512, 128, 256),
-            "length": 32,
+            "length": 24,
             "stay": 0.9,
-            "hidden": 24,
-            "batch_size": 16,
+            "hidden": 16,
+            "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },

@@ -6,7 +6,7 @@ import functools
 
 import torch
 
-from tasks.base import Source
+from tasks.base import Source, Splits
 from tasks.report.runs import loaded
 
 _LARGEST = 64
@@ -16,9 +16,11 @@ _LARGEST = 64
 def accuracy(name: str, scale: str, source: Source, settings: str) -> float | None:
     """Validation accuracy of logistic regression on an image's pixels.
 
-    None for other kinds of task and for images of over 64 x 64 pixels.
+    None for other kinds of task, for streams and for images of over 64 x 64 pixels.
     """
     task, data = loaded(name, scale, source, settings)
+    if not isinstance(data, Splits):
+        return None
     shape = data.val.get("image", torch.empty(0)).shape
     if task.metric_name != "accuracy" or set(data.train) != {"image", "label"} or shape[-1] > _LARGEST:
         return None

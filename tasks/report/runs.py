@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from torch import Tensor, nn
 
 from tasks import registry
-from tasks.base import Source, Splits, Task
+from tasks.base import Data, Source, Task
 from tasks.loop import TaskRun
+from tasks.recipe import Recipe
 from tasks.seeding import derive
 from tasks.settings import NONE
 from tasks.work.processes import Tick
@@ -48,6 +49,7 @@ class Asked:
         lr: constant LR.
         seed: decides the run.
         epochs: of the run; it ends early where a loss is not finite.
+        epoch_steps: optimizer steps of an epoch; None: one pass over the data.
         settings: numbers of the task that are replaced (see :mod:`tasks.settings`).
         blind: the network sees zeros for its inputs, and so learns what the targets alone tell: the
             majority class, the frequency of each character, the usual mask.
@@ -62,19 +64,21 @@ class Asked:
     epochs: int
     # The key of a part holds all numbers of the task already.
     settings: str = field(default=NONE, repr=False)
+    epoch_steps: int | None = field(default=None, repr=False)
     blind: bool = False
 
     def path(self, out: str) -> Path:
         """The part of this run; a change of the task's numbers or data leads to another one."""
-        key = derive(repr(self), _identity(self.task, self.scale, self.source, self.settings))
+        steps = () if self.epoch_steps is None else (self.epoch_steps,)  # as the parts of before are named
+        key = derive(repr(self), _identity(self.task, self.scale, self.source, self.settings), *steps)
         return Path(out) / "parts" / f"{registry.short_name(self.task)}-{key:016x}.parquet"
 
 
 @functools.lru_cache(maxsize=16)
-def loaded(name: str, scale: str, source: Source, settings: str = NONE) -> tuple[Task, Splits]:
+def loaded(name: str, scale: str, source: Source, settings: str = NONE) -> tuple[Task, Data]:
     """A task and its data, once per process."""
     task = registry.get(name, scale, settings)
-    return task, task.load(source)
+    return task, task.loaded(source)
 
 
 @functools.cache
@@ -115,9 +119,10 @@ class ReportUnit:
 def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
     """The row of one run, with a ``tick`` per epoch; seconds are CPU time of this thread, training only."""
     task, data = loaded(asked.task, asked.scale, asked.source, asked.settings)
-    run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed)
+    recipe = Recipe(epoch_steps=asked.epoch_steps)
+    run = TaskRun(task, data, optimizer=asked.optimizer, lr=asked.lr, seed=asked.seed, recipe=recipe)
     if asked.blind:
-        run.model.register_forward_pre_hook(_blank)
+        run.model.register_forward_pre_hook(blank, with_kwargs=True)
     before = run.evaluate()
     train_loss, seconds = [], []
     val_loss, val_metric = [before.loss], [before.metric]
@@ -145,6 +150,14 @@ def measured(asked: Asked, tick: Tick = lambda: None) -> dict[str, object]:
     }
 
 
-def _blank(model: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
+def blank(
+    model: nn.Module, inputs: tuple[object, ...], named: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Inputs of zeros. By name, targets and masks of a Hugging Face model are not what it is asked about."""
+    seen = {k: v if k in ("labels", "attention_mask") else _zero(v) for k, v in named.items()}
+    return tuple(map(_zero, inputs)), seen
+
+
+def _zero(x: object) -> object:
     # Times zero, not zeros: adversarial training asks for the gradient of its inputs.
-    return tuple(x * 0 if isinstance(x, Tensor) else x for x in inputs)
+    return x * 0 if isinstance(x, Tensor) else x

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tasks import optimizers, registry
 from tasks.base import TaskError, source_of
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
 from tasks.settings import encoded
@@ -33,6 +34,7 @@ class ReportConfig:
     seeds: int
     seed: int
     epochs: int
+    epoch_steps: int | None
     ceiling: int
     scale: str
     data: str
@@ -51,10 +53,11 @@ class ReportConfig:
         for name, least in (("lrs", 2), ("seeds", 1), ("epochs", 1), ("ceiling", 1)):
             if getattr(self, name) < least:
                 raise TaskError(f"got {name}={getattr(self, name)}, need an integer >= {least}")
+        Recipe(epoch_steps=self.epoch_steps)
         if not self.optimizers:
             raise TaskError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
-            optimizers.get(name)
+            optimizers.check(name)
         Executor.of(self)
         places.check_local("out", self.out)
         places.check_local("samples", self.samples)
@@ -105,6 +108,7 @@ def grid(config: ReportConfig, name: str) -> list[Asked]:
             lr=0.0,
             seed=config.seed,
             epochs=config.epochs,
+            epoch_steps=config.epoch_steps,
             settings=settings,
         )
         # What the targets alone tell is soon learned: the middle of the range will do.

@@ -26,6 +26,7 @@ class FinetuneMolecules(Task):
         examples: training, validation and test rows.
         groups: the set of them.
         length: characters of a formula.
+        misread: share of them in whose place stands any one; without it the task is soon solved.
         width: channels.
         layers: residual convolutions.
         pretraining: epochs of the first training, made when it is first needed; 0 begins at random.
@@ -36,20 +37,21 @@ class FinetuneMolecules(Task):
     examples: tuple[int, int, int]
     groups: str
     length: int
+    misread: float
     width: int
     layers: int
     pretraining: int
 
     def load(self, source: Source) -> Splits:
         """``text`` int64 (n, length) and ``label`` int64 (n,)."""
-        groups, length = self.groups, self.length
-        name = f"molecules-{groups}-{length}"
+        groups, length, misread = self.groups, self.length, self.misread
+        name = f"molecules-{groups}-{length}-{misread}"
         return drawn(
             source,
             name,
             1,
             self.examples,
-            lambda rng, n: molecules.strings(rng, n, groups=groups, length=length),
+            lambda rng, n: molecules.strings(rng, n, groups=groups, length=length, misread=misread),
         )
 
     def build(self) -> nn.Module:
@@ -57,7 +59,8 @@ class FinetuneMolecules(Task):
         vocabulary = len(molecules.ALPHABET)
         body = TokenTemporal(vocabulary=vocabulary, width=self.width, layers=self.layers)
         if self.pretraining:
-            key = f"{self.width}-{self.layers}-{self.length}-{self.pretraining}-{torch.__version__}"
+            size = f"{self.width}-{self.layers}-{self.length}-{self.misread}"
+            key = f"{size}-{self.pretraining}-{torch.__version__}"
             load_pretrained(body, f"pretrained-groups-{key}", 1, self._pretrained)
         return WithHead(body, self.width, len(molecules.GROUPS[self.groups]))
 
@@ -85,10 +88,11 @@ class FinetuneMolecules(Task):
             "examples": (384, 256, 768),
             "groups": "second",
             "length": 32,
+            "misread": 0.15,
             "width": 24,
             "layers": 3,
             "pretraining": 12,
-            "batch_size": 24,
+            "batch_size": 32,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },
@@ -96,6 +100,7 @@ class FinetuneMolecules(Task):
             "examples": (4000, 1000, 4000),
             "groups": "second",
             "length": 96,
+            "misread": 0.15,
             "width": 256,
             "layers": 6,
             "pretraining": 12,

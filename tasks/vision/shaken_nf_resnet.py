@@ -22,7 +22,7 @@ class ShakenNFResNet(Task):
         examples: training, validation and test rows.
         size: height and width of the images in pixels.
         classes: directions.
-        noise: standard deviation of a pixel, of 255.
+        noise: standard deviation of a pixel before the blur, of 255; smooth crops alone tell nothing.
         widths: channels of each stage.
         blocks: of each stage.
     """
@@ -60,8 +60,8 @@ class ShakenNFResNet(Task):
         "mini": {
             "examples": (768, 256, 512),
             "size": 14,
-            "classes": 8,
-            "noise": 3.0,
+            "classes": 12,
+            "noise": 150.0,
             "widths": (8, 16),
             "blocks": 1,
             "batch_size": 32,
@@ -72,7 +72,7 @@ class ShakenNFResNet(Task):
             "examples": (50000, 5000, 10000),
             "size": 32,
             "classes": 8,
-            "noise": 3.0,
+            "noise": 150.0,
             "widths": (64, 128, 256, 512),
             "blocks": 2,
             "batch_size": 128,

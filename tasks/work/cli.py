@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra import compose, initialize_config_dir
+try:
+    from hydra import compose, initialize_config_dir
+except ModuleNotFoundError:  # the tasks themselves do without it
+    raise ModuleNotFoundError("the stages need hydra: pip install -e '.[pipeline]'") from None
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException

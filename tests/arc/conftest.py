@@ -6,28 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 
 import arc
 from arc.network import weights
+from tests.arc.helpers import seeded_network
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is imported
 
 Answering = Callable[[arc.Action], arc.Network]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture
 def network() -> arc.Network:
-    """Untrained but for its seed: its answers are arbitrary, and always the same."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return arc.Network().eval().requires_grad_(False)
+    return seeded_network()
 
 
 @pytest.fixture

@@ -16,6 +16,13 @@ def optimizer(*lr: float, cls: Any = torch.optim.SGD, **settings: Any) -> torch.
     return made
 
 
+def seeded_network() -> arc.Network:
+    """Untrained but for its seed: its answers are arbitrary, and always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return arc.Network().eval().requires_grad_(False)
+
+
 def lr_of(optimizer: torch.optim.Optimizer) -> float:
     """The first group's LR."""
     return float(optimizer.param_groups[0]["lr"])

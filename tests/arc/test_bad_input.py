@@ -17,7 +17,7 @@ from arc.network import onnx, weights
 from arc.numbers import number
 from arc.view import logs
 from arc.view.replay import replay
-from tests.arc.helpers import optimizer
+from tests.arc.helpers import optimizer, seeded_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
 
@@ -46,12 +46,7 @@ anything: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-def _seeded() -> arc.Network:
-    torch.manual_seed(0)
-    return arc.Network().eval().requires_grad_(False)
-
-
-NETWORK = _seeded()
+NETWORK = seeded_network()
 
 
 @many

@@ -24,9 +24,13 @@ def test_replay_prints_a_table_and_draws(tmp_path: Path, capsys: pytest.CaptureF
     assert Path("replay.png").stat().st_size > 1000
 
 
-def test_info_prints_the_card(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_prints_the_card_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
-    assert capsys.readouterr().out.startswith("# A seeded network")
+    out = capsys.readouterr().out
+    assert out.startswith("# A seeded network")
+    (sizes,) = (line for line in out.splitlines() if line.startswith("| parameters"))
+    assert [part.strip() for part in sizes.split("|")[2:5]] == ["1 M", "10 M", "100 M"]
+    assert "host memory for two copies" in out and "benchmarks.rescue" in out
 
 
 def test_try_trains_twice(capsys: pytest.CaptureFixture[str]) -> None:

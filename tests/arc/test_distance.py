@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 import arc
+from arc import decider
 from arc.decision import RecoveryWarning
 from arc.history.course import Call, Course
+from arc.history.observation import observe
 from arc.network import weights
 from arc.network.estimator import Answer, Estimator
 from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SHARE, approach, overfitting
@@ -133,6 +135,24 @@ def test_near_the_best_lr_the_actions_decide_once_a_period() -> None:
     controller = drive(saying(0.0), calls=6, period=3)
     assert [d.epoch for d in controller.decisions] == [3, 6]
     assert {d.action for d in controller.decisions} == {arc.Action.KEEP}
+
+
+def test_past_the_total_no_end_and_no_anneal_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    anneals, gone = [], []
+
+    def approach_(*_: Any, **told: Any) -> None:
+        anneals.append(told["anneals"])
+
+    def observe_(course: Course, share: float | None) -> Any:
+        gone.append(share)
+        return observe(course, share)
+
+    monkeypatch.setattr(decider, "approach", approach_)
+    monkeypatch.setattr(decider, "observe", observe_)
+    with pytest.warns(RecoveryWarning, match="past total_calls=5"):
+        drive(saying(0.0), calls=7, period=1, total_calls=5)
+    assert gone == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, None, None])
+    assert anneals == [True] * 3 + [False] * 2, "the fourth and fifth call are the anneal's"
 
 
 def test_a_network_of_this_kind_is_saved_and_loaded(tmp_path: Any) -> None:

@@ -7,20 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 import arc
 from arc.history.report import Report, merged
 from arc.network import weights
-from tests.arc.helpers import epoch, falling, optimizer
+from tests.arc.helpers import epoch, falling, optimizer, seeded_network
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def network() -> arc.Network:
-    torch.manual_seed(0)
-    return arc.Network().eval().requires_grad_(False)
+    return seeded_network()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,19 @@
 """Every example runs, is short, and reports decisions."""
 
+import math
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+import arc
 
 FOLDER = Path(__file__).parents[2] / "examples"
-EXAMPLES = sorted(p for p in FOLDER.glob("*.py") if p.stem != "demo")  # make demo is longer
+LONGER = {"demo", "pretrain_muon_adamw"}  # make demo, and a recipe with a model of its own
+EXAMPLES = sorted(p for p in FOLDER.glob("*.py") if p.stem not in LONGER)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -20,5 +26,49 @@ def test_the_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(example), "6"])
     runpy.run_path(str(example), run_name="__main__")
-    printed = capsys.readouterr().out
-    assert "epoch 3: LR " in printed and ", p=0." in printed
+    said = capsys.readouterr()
+    assert ("epoch 3: LR " in said.out or "call 3  lr " in said.err) and ", p=0." in said.out + said.err
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
+def test_pretraining_with_muon_and_adamw_resumes_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One controller for both; a run that is killed between two checkpoints ends as an unbroken one."""
+
+    def run(folder: str) -> dict[str, Any]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        monkeypatch.setattr(sys, "argv", ["recipe", "24", "3"])
+        return runpy.run_path(str(FOLDER / "pretrain_muon_adamw.py"), run_name="__main__")
+
+    whole = run("whole")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"step {3 * i}" for i in range(1, 9)]
+    step, calls = arc.Controller.step, 0
+
+    def killed(controller: arc.Controller, *args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise _Killed
+        return step(controller, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arc.Controller, "step", killed)
+        with pytest.raises(_Killed):
+            run("broken")
+    again = run("broken")
+    assert capsys.readouterr().out.splitlines() == lines
+    assert whole["start"] == 0 and again["start"] == 12
+    assert again["controller"].decisions == whole["controller"].decisions != []
+    for one, other in zip(whole["model"].parameters(), again["model"].parameters(), strict=True):
+        assert torch.equal(one, other)
+    muon, adamw = again["controller"].optimizers
+    moved = math.prod(decision.multiplier for decision in again["controller"].decisions)
+    assert [one.param_groups[0]["lr"] for one in (muon, adamw)] == pytest.approx([1e-3 * moved] * 2)

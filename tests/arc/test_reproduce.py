@@ -87,6 +87,28 @@ def test_ways_back_are_reproduced(answering: Answering, tmp_path: Path) -> None:
     assert said[-1].startswith(f"{len(again.decisions)} of")
 
 
+def test_the_network_that_sees_movement_decides_again_as_it_did(tmp_path: Path) -> None:
+    """From the movement in the log; a real training from far too low an LR."""
+    torch.manual_seed(0)
+    inputs = torch.randn(128, 6)
+    targets = inputs.prod(1, keepdim=True).tanh()
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1))
+    adam = torch.optim.Adam(model.parameters(), lr=1e-6)
+    controller = arc.Controller(adam, period=2, total_calls=12, log_dir=tmp_path)
+    for _ in range(12):
+        for rows in torch.arange(128).split(16):
+            loss = (model(inputs[rows]) - targets[rows]).square().mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            controller.record(loss)
+        controller.step(val_loss=loss.detach())
+    again, said = reproduce(journal.read(tmp_path))
+    assert [d.deed for d in again.decisions] == [d.deed for d in controller.decisions]
+    n = len(controller.decisions)
+    assert n > 3 and said[-1] == f"{n} of the run's {n} decisions reproduced"
+
+
 def test_what_cannot_be_known_is_said(network: arc.Network, answering: Answering, tmp_path: Path) -> None:
     path = _shipped(network, tmp_path)
     other = answering(arc.Action.LOWER)  # the same object, with other weights from here on

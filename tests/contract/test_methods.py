@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from arc.methods.method import Method
 from arc.methods.step_sampling import StepSampling
@@ -19,6 +18,7 @@ from proxy_eval.methods import METHODS, MethodError, get, make
 from tasks import registry
 from tasks.base import Source, Splits
 from tasks.loop import TaskRun
+from tests.arc.methods.problems import parameters_of
 
 TASKS = {"svhn_ecc": {"width": 4}, "imdb_lstm": {"length": 8}, "ptb_lstm": {"length": 9}}  # cut for speed
 OPTIMIZERS = ("momentum", "adam")
@@ -53,15 +53,6 @@ def new_method(name: str, run: TaskRun) -> Method:
     if isinstance(method, StepSampling):
         method.steps, method.lr_range, method.threshold = 8, (1e-4, 3.0), 0.5  # a shorter search
     return method
-
-
-def parameters(run: TaskRun) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(run.model.parameters()).detach().clone()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ def test_is_deterministic_and_resumes_to_the_same_run(name: str, tmp_path: Path)
     torch.save([method.state_dict(), run.snapshot()], tmp_path / "saved.pt")
     rest = list(drive)
     assert begun + rest == first.losses
-    assert torch.equal(parameters(run), parameters(first.run))
+    assert torch.equal(parameters_of(run), parameters_of(first.run))
 
     other = new_run(task, optimizer)
     resumed = new_method(name, other)
@@ -123,7 +114,7 @@ def test_is_deterministic_and_resumes_to_the_same_run(name: str, tmp_path: Path)
     resumed.load_state_dict(state)
     other.restore(snapshot)
     assert list(resumed.drive(other, steps_of(other))) == rest
-    assert torch.equal(parameters(other), parameters(first.run))
+    assert torch.equal(parameters_of(other), parameters_of(first.run))
     assert [float(group["lr"]) for group in other.optimizer.param_groups] == first.lrs[-1]
 
 

@@ -16,7 +16,7 @@ from tasks.loop import Evaluation, TaskRun
 
 NAMES = registry.names()
 CALLABLES = {"load", "build", "forward", "metric", "augment"}
-HOOKS = {"optimizer"}
+HOOKS = {"meter", "optimizer", "step", "states", "precision", "warmup"}
 every_task = pytest.mark.parametrize("name", NAMES)
 every_scale = pytest.mark.parametrize(
     ("name", "scale"), [(name, scale) for name in NAMES for scale in registry.task_class(name).scales]

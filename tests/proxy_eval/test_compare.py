@@ -30,7 +30,6 @@ from tests.conftest import TINY
 from training.config import TrainingConfig
 
 EXPERIMENTS = sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml"))
-SUITES = sorted(path.stem for path in cli.CONFIGS.glob("*suite*.yaml"))
 
 
 def unit(method: str = "constant", **changed: Any) -> ComparisonUnit:
@@ -345,14 +344,6 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], override:
 
 
 # -- suites and experiments ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SUITES)
-def test_a_suite_names_tasks_and_grids(name: str) -> None:
-    for entry in suite.read(name):
-        assert entry.epochs >= 1
-        grid = entry.grid([-0.5, 0.0, 0.5])
-        assert grid[1] == entry.best_lr and grid[2] / grid[0] == pytest.approx(10, rel=1e-3)
 
 
 def test_a_file_that_is_no_suite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
-from tasks.report.stage import ReportConfig, report
+from tasks.report.runs import blank, measured
+from tasks.report.stage import ReportConfig, grid, report
 from tasks.report.verdict import judge, new_bests
 from tasks.work import cli
 
@@ -93,6 +95,7 @@ def config(tiny: str, out: Path, **changes) -> ReportConfig:
         "seeds": 2,
         "seed": 0,
         "epochs": 2,
+        "epoch_steps": None,
         "ceiling": 2,
         "scale": "mini",
         "data": "embedded",
@@ -156,3 +159,22 @@ def test_bad_input_ends_with_one_line_and_code_2(arguments, message, capsys):
 def test_help_explains_every_key(capsys):
     assert cli.main("tasks.report", ReportConfig, report, ["--help"]) == 0
     assert "each is tried over the task's own LR range" in capsys.readouterr().out
+
+
+def test_epochs_of_so_many_steps_are_other_runs(tiny, tmp_path):
+    whole, short = config(tiny, tmp_path), config(tiny, tmp_path, epoch_steps=1)
+    runs = [grid(c, tiny)[-1] for c in (whole, short)]
+    assert "epoch_steps" not in repr(runs[1])  # which names the parts of before
+    assert runs[0].path("out") != runs[1].path("out")
+    seen = [measured(asked) for asked in runs]
+    assert seen[0]["train_loss"][0] != seen[1]["train_loss"][0]
+    assert len(seen[1]["train_loss"]) == 2
+
+
+def test_inputs_given_by_name_are_blanked_too_but_for_targets_and_masks():
+    x = torch.ones(2)
+    inputs, named = blank(torch.nn.Identity(), (x, 3), {"ids": x, "labels": x, "attention_mask": x, "n": 1})
+    assert inputs[0].sum() == 0 and inputs[1] == 3
+    assert {k: float(torch.as_tensor(v).sum()) for k, v in named.items()} == {
+        "ids": 0, "labels": 2, "attention_mask": 2, "n": 1,
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """The Keras callback on a real ``fit`` (torch backend)."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -39,7 +40,7 @@ def test_the_lr_of_fit_is_driven(answering: Answering) -> None:
 
 def test_the_losses_are_those_of_the_batches(network: arc.Network) -> None:
     """An LR near 0 leaves the weights: every batch's loss can be computed afterwards."""
-    callback = ARCCallback(network=network, period=9)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     model = _fit([callback], lr=1e-9, epochs=1, batch_size=18)
     errors = (model.predict(INPUTS, verbose=0) - TARGETS) ** 2
     expected = [errors[i : i + 18].mean() for i in range(0, 72, 18)]
@@ -60,8 +61,47 @@ def test_what_needs_torch_is_refused(setting: dict[str, Any]) -> None:
 
 
 def test_a_second_fit_goes_on(network: arc.Network) -> None:
-    callback = ARCCallback(network=network, period=3)
+    callback = ARCCallback(network=network, period=3, total_calls=None)
     model = _fit([callback], epochs=2)
     model.fit(INPUTS, TARGETS, callbacks=[callback], epochs=1, verbose=0)
     assert callback.controller is not None
     assert [d.epoch for d in callback.controller.decisions] == [3]
+
+
+def test_the_number_of_calls_is_known_at_the_start(network: arc.Network) -> None:
+    callback = ARCCallback(network=network)
+    _fit([callback], epochs=3)
+    assert callback.controller is not None and callback.controller.settings.total_calls == 3
+
+
+@pytest.mark.parametrize("monitor, validated", [("val_lss", True), ("lss", False)])
+def test_a_misspelt_monitor_is_told(network: arc.Network, monitor: str, validated: bool) -> None:
+    data = {"validation_data": (INPUTS, TARGETS)} if validated else {}
+    with pytest.raises(ValueError, match=f"got monitor='{monitor}', but the epoch has loss"):
+        _fit([ARCCallback(network=network, monitor=monitor)], **data)
+
+
+def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) -> None:
+    """As Keras resumes: model and optimizer from its backup, the epoch with them."""
+    data = {"validation_data": (INPUTS, TARGETS), "epochs": 6}
+    whole = ARCCallback(network=network, period=2, total_calls=6)
+    model = _fit([whole], **data)
+
+    def backup() -> list[Any]:
+        kept = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False)
+        return [kept, ARCCallback(network=network, period=2, total_calls=6, state_file=tmp_path / "arc.pt")]
+
+    _fit(backup(), **{**data, "epochs": 3})
+    again = backup()
+    rest = _fit(again, **data)
+    assert again[1].controller.decisions == whole.controller.decisions  # type: ignore[union-attr]
+    assert _lr(rest) == pytest.approx(_lr(model))
+
+
+def test_a_training_that_begins_later_without_a_state_is_told(network: arc.Network, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="begins at epoch 2, the controller afresh: pass state_file="):
+        _fit([ARCCallback(network=network)], initial_epoch=2)
+    file = tmp_path / "arc.pt"
+    _fit([ARCCallback(network=network, state_file=file)], epochs=1)
+    with pytest.warns(UserWarning, match="is of epoch 1 and the training begins at epoch 2"):
+        _fit([ARCCallback(network=network, state_file=file)], initial_epoch=2)

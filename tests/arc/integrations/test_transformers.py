@@ -1,5 +1,6 @@
 """The Hugging Face callback on a real ``Trainer``."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +119,14 @@ def test_it_is_called_per_evaluation_or_else_per_epoch(
 
 
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network, tmp_path: Path) -> None:
-    callback = ARCCallback(network=network, period=9)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     _train(tmp_path, callback, gradient_accumulation_steps=2)
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 2
 
 
 def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_path: Path) -> None:
-    callback = ARCCallback(network=network, period=9)
+    callback = ARCCallback(network=network, period=9, total_calls=None)
     _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 4
@@ -142,7 +143,8 @@ def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) 
     whole = ARCCallback(network=network, period=3)
     lr = _lr(_train(tmp_path / "whole", whole, num_train_epochs=7))
     folder = tmp_path / "half"
-    _train(folder, ARCCallback(network=network, period=3), save_strategy="epoch", num_train_epochs=4)
+    first = ARCCallback(network=network, period=3, total_calls=7)
+    _train(folder, first, save_strategy="epoch", num_train_epochs=4)
     assert (folder / "checkpoint-16" / STATE_FILE).is_file()
     rest = ARCCallback(network=network, period=3)
     trainer = _train(folder, rest, save_strategy="epoch", num_train_epochs=7, resume=True)
@@ -156,3 +158,66 @@ def test_a_checkpoint_without_the_controllers_state_is_told(network: arc.Network
     (tmp_path / "checkpoint-8" / STATE_FILE).unlink()
     with pytest.warns(UserWarning, match="the controller starts afresh"):
         _train(tmp_path, ARCCallback(network=network), save_strategy="epoch", resume=True)
+
+
+def test_a_schedule_that_falls_is_said_once(network: arc.Network, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="lr_scheduler_type='linear'.*write .*lr_scheduler_type='constant'"):
+        _train(tmp_path, ARCCallback(network=network), lr_scheduler_type="linear", num_train_epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the Trainer's scheduler")
+        settings = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 2, "num_train_epochs": 1}
+        _train(tmp_path, ARCCallback(network=network), **settings)
+
+
+def test_the_logged_learning_rate_is_the_controllers(answering: Answering, tmp_path: Path) -> None:
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
+    trainer = _train(tmp_path, callback, logging_strategy="steps", logging_steps=1)
+    logged = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
+    expected = [0.01 * 1.618**epoch for epoch in range(4) for _ in range(4)]
+    assert logged == pytest.approx(expected)
+
+
+def test_a_loss_that_is_never_logged_in_time_is_told(network: arc.Network, tmp_path: Path) -> None:
+    callback = ARCCallback(network=network)
+    with pytest.warns(UserWarning, match="no decision: .* take logging_steps no larger than eval_steps"):
+        _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=500)
+    assert not _log(callback)
+
+
+@pytest.mark.parametrize(
+    "settings, calls",
+    [
+        ({}, 4),
+        ({"num_train_epochs": 2.5}, 3),
+        ({"eval_strategy": "steps", "eval_steps": 3}, 6),
+        ({"eval_strategy": "steps", "eval_steps": 3, "gradient_accumulation_steps": 2}, 3),
+        ({"eval_strategy": "steps", "eval_steps": 0.25, "max_steps": 8}, 4),
+        ({"eval_strategy": "steps", "eval_steps": 2, "eval_delay": 5}, 6),
+        ({"eval_delay": 2}, 3),
+        ({"eval_strategy": "no", "max_steps": 6}, 2),
+    ],
+)
+def test_the_number_of_calls_is_known_at_the_start(
+    network: arc.Network, tmp_path: Path, settings: dict[str, Any], calls: int
+) -> None:
+    callback = ARCCallback(network=network)
+    _train(tmp_path, callback, **settings)
+    assert callback.controller is not None
+    assert callback.controller.settings.total_calls == calls == len(_log(callback))
+
+
+def test_a_total_in_epochs_is_told_where_evaluations_count(network: arc.Network, tmp_path: Path) -> None:
+    """Else the LR is at its lowest after four evaluations of sixteen."""
+    callback = ARCCallback(network=network, total_calls=4)
+    with pytest.warns(UserWarning, match="total_calls=4, but this training calls the controller 16 times"):
+        _train(tmp_path, callback, eval_strategy="steps", eval_steps=1)
+
+
+def test_a_decision_is_said_in_the_trainers_count(
+    answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for settings in {}, {"eval_strategy": "steps", "eval_steps": 4}, {"eval_strategy": "no"}:
+        callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
+        _train(tmp_path, callback, **settings)
+    lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines() if " lr " in line]
+    assert lines == ["epoch 2", "epoch 4", "step 8", "step 16", "epoch 2", "epoch 4"]

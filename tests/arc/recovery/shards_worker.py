@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from arc.recovery.copies import Copies
 from arc.recovery.room import nbytes
-from arc.recovery.tensors import all_finite, local
+from arc.recovery.tensors import local
 
 WORLD = 2
 
@@ -55,7 +55,6 @@ def main(folder: Path, rank: int) -> dict[str, Any]:
     copies.load_state_dict({**state, "rank": 1 - rank})
     of_another = copies.names
     copies.load_state_dict(state)
-    finite = bool(all_finite(net.parameters()))
     dist.barrier()
     dist.destroy_process_group()
     return {
@@ -66,7 +65,6 @@ def main(folder: Path, rank: int) -> dict[str, Any]:
         "bytes": size,
         "of_another": of_another,
         "names": sorted(copies.names),
-        "finite": finite,
     }
 
 
