@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from arc.actions import Action, softmax
@@ -29,17 +28,11 @@ from arc.policy.distance import allowed, approach, overfitting
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import Situation, State, Verdict, verdict
-from arc.recovery.pulse import Pulse
 from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
 
 CERTAIN = {"raise": (1.0, 0.0, 0.0), "keep": (0.0, 1.0, 0.0), "lower": (0.0, 0.0, 1.0)}
 """Probabilities of a decision for which the network was not asked."""
-STILL = 0.05
-"""A net is still where it began if its parameters moved by less than this share of their norm. Measured after
-three calls: 0.001 to 0.05 at an LR 1.5 decades or more below the best one, 0.2 to 1.4 at the best."""
-
-
 BELOW = 10**-0.5
 """No raise comes closer to an LR at which the run broke than to this share of it."""
 UNKNOWN_LENGTH = 20
@@ -77,7 +70,6 @@ class Decider:
         self._optimizers = optimizers
         self._policy = PolicyState(settings.policy, anneals=settings.annealed_epochs > 0)
         self._sketches = Sketches(optimizers.all) if follows else None
-        self._pulse = Pulse()
         self._yard = Yardstick()
         self._state = State()
         self._told: set[str] = set()
@@ -162,9 +154,6 @@ class Decider:
             "cosine": movement.cosine,
             "weights": movement.packed(),
         }
-        if self._sketches.sums is not None and self._state.first_start is None:
-            steps = np.sqrt(self._sketches.sums.change)
-            found["pulse"], found["still"] = self._pulse.beat(steps, self._sketches.lrs())
         return found
 
     @property
@@ -182,12 +171,9 @@ class Decider:
             return None
         self._yard.begin(report)
         found = verdict(self._state, report, self._yard, self._situation)
-        if found.reason and found.source == "restart" and found.keep and not self._moves(found.factor):
-            found = Verdict(state=self._state, good=True, keep=True)  # at the lower bound: no second start
         self._state = found.state
         if found.fresh:
             self._yard.restart()
-            self._pulse.restart()
         if found.good:
             self._yard.add(report)
         if self.copies is not None and found.keep:
@@ -213,6 +199,7 @@ class Decider:
             there=frozenset(() if self.copies is None else self.copies.names),
             strength=self._policy.strength,
             undo=settings.policy.undo,
+            lowers=self._optimizers.allowed(phases.RESTART) != 1,
             explosions=settings.policy is not PAPER,
             start_calls=phases.START_PERIODS * settings.period,
             ends_period=self._ends_period,
@@ -227,10 +214,7 @@ class Decider:
         window = featurise(periods)
         with torch.inference_mode():
             probabilities = softmax(self._network(torch.from_numpy(window)[None])[0].tolist())
-        still = report.moved < STILL and phases.in_start(self._state, self._situation)
-        move = self._policy.decide(
-            probabilities, self.history.last_val_losses(), still=still, noise=self._yard.val_noise
-        )
+        move = self._policy.decide(probabilities, self.history.last_val_losses(), noise=self._yard.val_noise)
         calls = self.history.window_calls
         span = f"{calls} epoch{'s' if calls > 1 else ''}"
         reason = words.reason(periods, window, span, probabilities, move.action, move.note)
@@ -345,10 +329,6 @@ class Decider:
             restored=restored,
         )
 
-    def _moves(self, factor: float) -> bool:
-        """Whether the bounds let the LRs take a factor."""
-        return self._optimizers.allowed(factor) != 1
-
     def _forget_start(self) -> None:
         """Give the copy of the initial state up once nothing leads back to it."""
         if self.copies is None or "initial" not in self.copies.names:
@@ -394,7 +374,6 @@ class Decider:
             "policy": self._policy.state_dict(),
             "state": self._state.as_dict(),
             "yardstick": self._yard.state_dict(),
-            "pulse": self._pulse.state_dict(),
             "sketches": None if self._sketches is None else self._sketches.state_dict(),
             "copies": None if self.copies is None else self.copies.state_dict(),
             "told": sorted(self._told),
@@ -415,7 +394,6 @@ class Decider:
         self._policy.load_state_dict(state["policy"])
         self._state = State.from_dict(state["state"])
         self._yard.load_state_dict(state["yardstick"])
-        self._pulse.load_state_dict(state["pulse"])
         self._told = set(state["told"])
         self._course, self._ceiling = Course.from_state(state["course"]), float(state["ceiling"])
         if self._sketches is not None:

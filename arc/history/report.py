@@ -31,9 +31,6 @@ class Report:
         moved: |theta_k - theta_0| / |theta_0|; NaN where the weights are not followed.
         shift: |d_k| / |theta_0|, the median over parameter tensors; NaN likewise.
         cosine: of the call's change of the weights and the one before; NaN likewise, and without one.
-        pulse: how alive the net is (:class:`arc.recovery.pulse.Pulse`), by the tensors that moved; NaN where
-            not measured.
-        still: the same, with the tensors that stood still.
         val_loss: the validation loss, None if there was none or none that is finite.
         stride: steps from one of ``losses`` to the next.
         weights: how the weights moved, as :meth:`arc.history.movement.Movement.packed` has it; empty where
@@ -56,8 +53,6 @@ class Report:
     moved: float = math.nan
     shift: float = math.nan
     cosine: float = math.nan
-    pulse: float = math.nan
-    still: float = math.nan
     val_loss: float | None = None
     stride: int = 1
     distance: float = math.nan
@@ -76,12 +71,12 @@ class Report:
         return known | ({"weights": list(self.weights)} if self.weights else {})
 
 
-MOVEMENT: Final = ("whole", "moved", "shift", "cosine", "pulse", "still")
+MOVEMENT: Final = ("whole", "moved", "shift", "cosine")
 """How the weights moved in a call."""
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("records", "kept", "stride")
-_MEANS: Final = ("mean", "first", "bad", "moved", "shift", "cosine", "pulse", "still")
+_MEANS: Final = ("mean", "first", "bad", "moved", "shift", "cosine")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "whole", "val_loss")
 _ROWS: Final = {"weights": FLOATS, "points": POINTS, "spreads": POINTS, "blocks": BLOCKS, "losses": CAPACITY}
 """Fields with several values, and how many they are at most."""

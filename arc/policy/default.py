@@ -16,8 +16,7 @@ class Policy:
 
     Attributes:
         acceleration: the n-th equal raise or lower in a row uses the multiplier to the power
-            min(n, acceleration); 1 switches it off. With ``rollback``, such a raise in the start of a net
-            that has hardly moved yet uses the power 5.
+            min(n, acceleration); 1 switches it off.
         conviction: a move accelerates only where the probabilities of raise and lower differ by so much;
             in [0, 1), 0 lets every move accelerate.
         hesitation: power of a lower that does not accelerate, while the final anneal is still to come; in
@@ -63,9 +62,6 @@ PAPER: Final = Policy(
 )
 """Exactly the paper: the most probable action, nothing around it."""
 
-LEAP: Final = 5
-"""Power of a raise that accelerates while the net has hardly moved from its start: 1.618**5 is a decade."""
-
 PolicyName = Literal["default", "paper"]
 
 
@@ -110,7 +106,6 @@ class PolicyState:
         probabilities: Sequence[float],
         val_losses: Sequence[float | None],
         *,
-        still: bool = False,
         noise: float = 0.0,
     ) -> Move:
         """The next move.
@@ -118,10 +113,9 @@ class PolicyState:
         Args:
             probabilities: of raise, keep, lower.
             val_losses: last validation loss of each period of the window, oldest first, None where missing.
-            still: whether the net has hardly moved since its start.
             noise: standard deviation of a validation loss; infinite: no raise is undone here.
         """
-        return self._undone(val_losses, noise) or self._chosen(probabilities, still)
+        return self._undone(val_losses, noise) or self._chosen(probabilities)
 
     def applied(self, multiplier: float) -> None:
         """The factor that the LR really took: limits may have shortened the move."""
@@ -137,7 +131,7 @@ class PolicyState:
         self.forget()
         return Move(Action.LOWER, multiplier, "validation loss got worse after a raise, taken back")
 
-    def _chosen(self, probabilities: Sequence[float], still: bool) -> Move:
+    def _chosen(self, probabilities: Sequence[float]) -> Move:
         action = probable(probabilities)
         if probabilities[action] < self.policy.min_confidence:
             action, note = Action.KEEP, f"below min_confidence={self.policy.min_confidence:g}"
@@ -152,8 +146,6 @@ class PolicyState:
         if action is Action.LOWER and not accelerates:
             power = self.policy.hesitation if self.anneals else 1
             why = "doubtful, and the anneal is to come"
-        elif action is Action.RAISE and accelerates and still and self.policy.acceleration > 1:
-            power, why = max(power, LEAP), "the net has hardly moved"
         if action is not Action.KEEP and power != 1:
             note = f"{why}, power {power:g}"
         return Move(action, math.pow(action.multiplier, power), note)

@@ -1,8 +1,7 @@
 """What follows from a call: nothing, a way back, or a lower LR. All rules on that, as one pure function.
 
-A run begins in its *start*: what ruins it there leads back to the initial state. A *second start* tries a
-tenth of the LR after a start that moved the weights suspiciously far. A raise of the LR is on *trial* until
-the period ends. Otherwise the run is *running*.
+A run begins in its *start*: what ruins it there leads back to the initial state. A raise of the LR is on
+*trial* until the period ends. Otherwise the run is *running*.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from arc.history.report import Report
-from arc.recovery.pulse import ALIVE
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.9
@@ -24,19 +22,6 @@ START_PERIODS: Final = 3
 """Periods that count as the start."""
 RESTARTS: Final = 8
 """Most ways back to the initial state in a run."""
-FAR: Final = 3.0
-"""An LR is suspected of being far too high if the median parameter tensor moved by so many times its norm in
-the first call; and, with :data:`FAR_TWICE`, in the second if the calls' directions have little in common."""
-FAR_TWICE: Final = 0.7
-TURNED: Final = 0.25
-"""Cosine of two calls' changes below which they have little in common; .25 to .5 near the best LR."""
-RUINED: Final = 0.5
-"""A start is ruined where the loss is no lower than at the very start though the median tensor moved by this
-share of its norm in one call: with a far too low LR the loss stays where it was as well."""
-SPIKE: Final = 3.0
-"""It is also ruined where a stretch of a call's losses was so many times the first."""
-AS_FAR: Final = 0.5
-"""A second start is kept if the loss fell by this share of what it fell at the first."""
 CLEAR: Final = 2.0
 """Standard deviations by which a loss has to differ to be worse at the end of a period,"""
 SUDDEN: Final = 6.0
@@ -58,13 +43,6 @@ class Trial(NamedTuple):
     factor: float
 
 
-class FirstStart(NamedTuple):
-    """What a second start is measured by: lowest loss of the first, and the factor on the LR since."""
-
-    low: float
-    factor: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class State:
     """Where a run stands.
@@ -73,8 +51,6 @@ class State:
         good_calls: calls without trouble since the initial state.
         restarts: ways back to it so far.
         blown: calls in a row with an exploded loss; ``blown_mean`` is the last one's mean.
-        still: calls in a row in which the net looked dead.
-        first_start: while a second start runs.
         trial: while a raise is on trial.
         exploded_best, trial_best: best mean when an explosion, a failed trial last led back: without a
             better one since, the same reason does not lead back again.
@@ -84,8 +60,6 @@ class State:
     restarts: int = 0
     blown: int = 0
     blown_mean: float = math.inf
-    still: int = 0
-    first_start: FirstStart | None = None
     trial: Trial | None = None
     exploded_best: float = math.inf
     trial_best: float = math.inf
@@ -96,22 +70,13 @@ class State:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; :meth:`from_dict` reads them."""
-        return asdict(self) | {
-            "first_start": None if self.first_start is None else list(self.first_start),
-            "trial": None if self.trial is None else list(self.trial),
-        }
+        return asdict(self) | {"trial": None if self.trial is None else list(self.trial)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> State:
         """What :meth:`as_dict` described."""
-        first, trial = values["first_start"], values["trial"]
-        return cls(
-            **{
-                **values,
-                "first_start": None if first is None else FirstStart(*first),
-                "trial": None if trial is None else Trial(*trial),
-            }
-        )
+        trial = values["trial"]
+        return cls(**{**values, "trial": None if trial is None else Trial(*trial)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +89,7 @@ class Situation:
         strength: factor of a guard on the LR.
         undo: whether raises are on trial.
         explosions: whether finite losses are judged at all.
+        lowers: whether the bounds let the LR fall.
         start_calls: good calls that make the start.
         ends_period: whether a period ends with this call.
         anneals: whether the final fall of the LR has begun.
@@ -138,6 +104,7 @@ class Situation:
     ends_period: bool
     anneals: bool
     relearns: bool
+    lowers: bool = True
     there: frozenset[str] = frozenset({"initial", "good"})
 
     def has(self, name: Restored) -> bool:
@@ -178,7 +145,7 @@ def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
             return found
     calls = state.good_calls + 1
     ends = state.trial is not None and now.ends_period
-    after = replace(state, good_calls=calls, blown=0, still=0, trial=None if ends else state.trial)
+    after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
     return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
 
 
@@ -214,25 +181,6 @@ def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
     )
 
 
-def _second_start(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """The end of a second start: it is kept if the loss fell nearly as far as at the first."""
-    first = state.first_start
-    if first is None or yard.first is None or not math.isnan(report.distance):
-        return None
-    if yard.first - _low(report) < AS_FAR * (yard.first - first.low):
-        return Verdict(
-            state=replace(state, first_start=None, good_calls=2),  # this LR is not suspected again
-            reason="the loss fell far less at the lower LR, went back to the first start",
-            source="restart",
-            restore="good",
-            factor=1 / first.factor,
-        )
-    if report.shift >= FAR and state.restarts < RESTARTS and not now.anneals:
-        return _second(replace(state, good_calls=0), report)
-    after = State(restarts=state.restarts, good_calls=1)
-    return Verdict(state=after, good=True, keep=True, fresh=True)
-
-
 def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
     """A raise after which all losses got worse beyond their noise: at once, or when the period ends."""
     trial = state.trial
@@ -252,33 +200,9 @@ def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Ver
     return _taken_back(after, f"{reason} and went back to the state before it", restore="good")
 
 
-def _ruined(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A start whose loss is no lower than at the very start though the weights moved far."""
-    if not in_start(state, now) or now.anneals or yard.first is None or not now.explosions:
-        return None
-    if not math.isnan(report.distance):
-        return None
-    spike = max(report.blocks, default=-math.inf) >= SPIKE * yard.first > 0
-    scatter = yard.noise if math.isfinite(yard.noise) else 0.0  # in the first call nobody can tell
-    if not (report.shift >= RUINED and (report.mean >= yard.first + CLEAR * scatter or spike)):
-        return None
-    return _again(state, "the start ruined the net, training loss at or far above its first value")
-
-
-def _far(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A start that moved the weights so far that a second one at a tenth of the LR is tried."""
-    if not in_start(state, now) or now.anneals or not now.explosions or not math.isnan(report.distance):
-        return None
-    once = state.good_calls == 0 and report.shift >= FAR
-    twice = state.good_calls == 1 and report.shift >= FAR_TWICE and report.cosine < TURNED
-    if not (once or twice):
-        return None
-    return _second(state, report)
-
-
 def _too_high(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
     """A start at an LR that the network tells to be far too high, in a call that has learned nothing."""
-    if not in_start(state, now) or now.anneals or not report.distance > TOO_HIGH:
+    if not (in_start(state, now) and now.lowers) or now.anneals or not report.distance > TOO_HIGH:
         return None
     if yard.first is None or report.mean < yard.first:
         return None  # it learns: a lower LR will do
@@ -316,32 +240,11 @@ def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) ->
     )
 
 
-def _dead(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A net of which most parameters have stopped to move, two calls in a row.
-
-    What stands still altogether may be frozen by other means: it counts where what was learned is lost, too.
-    """
-    if now.anneals or not (now.has("initial") and now.relearns) or not math.isnan(report.distance):
-        return None
-    lost = yard.first is not None and report.mean >= (yard.first + yard.best) / 2
-    if not (report.pulse < ALIVE or (report.still < ALIVE and lost)):
-        return None
-    if state.restarts >= RESTARTS:
-        return None
-    if state.still == 0:
-        return Verdict(state=replace(state, still=1))
-    return _again(state, "most of the net has stopped to move, it is dead")
-
-
 _RULES: Final[tuple[Callable[[State, Report, Yardstick, Situation], Verdict | None], ...]] = (
     _broken,
-    _second_start,
     _trial,
     _too_high,
-    _ruined,
-    _far,
     _explosion,
-    _dead,
 )
 
 
@@ -357,19 +260,6 @@ def _again(state: State, trouble: str) -> Verdict:
         restore="initial",
         factor=RESTART,
         fresh=True,
-    )
-
-
-def _second(state: State, report: Report) -> Verdict:
-    """A second start from the initial state; the present one stays to go back to."""
-    first = FirstStart(_low(report), RESTART)
-    return Verdict(
-        state=replace(state, first_start=first, restarts=state.restarts + 1, trial=None),
-        reason=f"moved by {report.shift:.1f} times its norm in a call, starts again at a lower LR",
-        source="restart",
-        restore="initial",
-        factor=RESTART,
-        keep=True,
     )
 
 

@@ -81,7 +81,9 @@ def saying(distance: float) -> Estimator:
     return network
 
 
-def drive(network: Estimator, calls: int, lr: float = 1e-3, **settings: Any) -> arc.Controller:
+def drive(
+    network: Estimator, calls: int, lr: float = 1e-3, *, learns: bool = True, **settings: Any
+) -> arc.Controller:
     torch.manual_seed(0)
     layer = nn.Linear(5, 1)
     optimizer = torch.optim.Adam(layer.parameters(), lr=lr)
@@ -93,7 +95,7 @@ def drive(network: Estimator, calls: int, lr: float = 1e-3, **settings: Any) -> 
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            controller.record(loss)
+            controller.record(loss if learns else 1.0)
         controller.step(loss.item())
     return controller
 
@@ -107,7 +109,7 @@ def test_the_first_decision_comes_at_once_where_the_lr_is_far_too_low() -> None:
 
 def test_a_start_far_too_high_begins_again() -> None:
     with pytest.warns(RecoveryWarning, match="32 times too high"):
-        controller = drive(saying(1.5), calls=1)
+        controller = drive(saying(1.5), calls=1, learns=False)
     (first,) = controller.decisions
     assert first.source == "restart" and first.restored == 0 and "too high" in first.reason
     assert first.multiplier == pytest.approx(10 ** (-0.8 * 1.5))
@@ -126,7 +128,7 @@ class Changing(Estimator):
 
 def test_what_was_too_high_is_not_tried_again() -> None:
     with pytest.warns(RecoveryWarning, match="too high"):
-        controller = drive(Changing(), calls=4, lr=1e-3)
+        controller = drive(Changing(), calls=4, lr=1e-3, learns=False)
     raises = [d.lr_after[0] for d in controller.decisions if d.action is arc.Action.RAISE]
     assert raises and max(raises) == pytest.approx(1e-3 * 10**-0.5)
 

@@ -250,32 +250,6 @@ def test_a_run_that_breaks_right_after_protection_was_switched_on_guards_the_lr(
     assert decision is not None and decision.restored == calls + 2
 
 
-def test_a_second_start_goes_on_or_back(answering: Answering) -> None:
-    """An LR so high that the net moves three times its norm in the first call."""
-    outcomes: dict[bool, tuple[float, float]] = {}
-    for kept in (True, False):
-        model = net(1.0)
-        sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-        controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=2)
-        nn.init.constant_(model.weight, 5.0)
-        again = epoch(controller, [3.0] * 8 + [2.0] * 8)
-        assert again is not None and "starts again at a lower LR" in again.reason
-        assert model.weight.tolist() == [[1.0] * 4] and lr_of(sgd) == pytest.approx(0.01)
-        nn.init.constant_(model.weight, 1.5)
-        epoch(controller, [3.0] * 8 + ([2.2] if kept else [2.9]) * 8)
-        outcomes[kept] = model.weight[0, 0].item(), lr_of(sgd)
-    assert outcomes == {True: (1.5, pytest.approx(0.01)), False: (5.0, pytest.approx(0.1))}
-
-
-def test_at_the_lower_bound_there_is_no_second_start(answering: Answering) -> None:
-    model = net(1.0)
-    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    controller = arc.Controller(sgd, network=answering(arc.Action.KEEP), period=2, min_lr=0.1)
-    nn.init.constant_(model.weight, 5.0)
-    assert epoch(controller, [3.0] * 8 + [2.0] * 8) is None
-    assert model.weight[0, 0].item() == 5.0
-
-
 @pytest.mark.parametrize("change", ["add", "lazy"])
 def test_parameters_that_come_later_are_no_trouble(answering: Answering, change: str) -> None:
     model = net(1.0)
