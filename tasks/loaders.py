@@ -113,7 +113,8 @@ class Loaders(Stream):
         for split, own in self._loaders.items():
             if drawable(own):
                 length = len(own.dataset)  # type: ignore[arg-type]
-                seen = [round(i * (length - 1) / SAMPLED) for i in range(min(SAMPLED, length))]
+                sampled = min(SAMPLED, length)
+                seen = [i * length // sampled for i in range(sampled)]
                 digest.update(f"{split}{length}".encode())
                 found: Iterator[Any] = iter([Fetch(own)((derive(split), seen))])
             else:

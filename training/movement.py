@@ -205,7 +205,7 @@ def report(found: pd.DataFrame) -> dict[str, Any]:
     return summary
 
 
-def measures(part: pd.DataFrame) -> dict[str, float]:
+def measures(part: pd.DataFrame) -> dict[str, float | None]:
     """Mean absolute error in decades (tasks alike), share of right directions where a decade or more off."""
     errors = (part["estimate"] - part["distance"]).abs()
     far = part["distance"].abs() >= 1
@@ -213,9 +213,16 @@ def measures(part: pd.DataFrame) -> dict[str, float]:
     return {
         "error": round(float(errors.groupby(part["task"]).mean().mean()), 3),
         "direction": round(float(right[far].mean()), 4),
-        "rank": round(float(part["estimate"].corr(part["distance"], method="spearman")), 3),
+        "rank": _rank(part),
         "rows": len(part),
     }
+
+
+def _rank(part: pd.DataFrame) -> float | None:
+    """Spearman's correlation; None where one of the two never changes."""
+    if part["estimate"].nunique() < 2 or part["distance"].nunique() < 2:
+        return None
+    return round(float(part["estimate"].corr(part["distance"], method="spearman")), 3)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ class GraphEncoder(nn.Module):
         super().__init__()
         self.embed = nn.Linear(1 + values, width)
         self.rounds = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
-            for _ in range(layers)
+            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)) for _ in range(layers)
         )
         self.head = nn.Linear(2 * width, code)
 
@@ -33,7 +32,7 @@ class GraphEncoder(nn.Module):
         degrees = edges.sum(2, keepdim=True) / edges.shape[1]
         x = self.embed(torch.cat([degrees, values], 2))
         for step in self.rounds:
-            x = x + F.relu(step(x + edges @ x))
+            x = x + F.relu(step(x + edges @ x / edges.shape[1]))
         pooled = self.head(nn.functional.layer_norm(_pooled(x), (2 * x.shape[2],)))
         return F.normalize(pooled, dim=1)
 

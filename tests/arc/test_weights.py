@@ -66,7 +66,7 @@ def test_damaged_files_are_named(saved: Path, name: str, damage: str) -> None:
     "key, value",
     [
         ("format", "other"),
-        ("format_version", 2),
+        ("format_version", 3),
         ("features", {"shape": [300, 4]}),
         ("actions", {"raise": 2.0}),
     ],

@@ -138,6 +138,9 @@ def test_the_fingerprint_knows_the_data() -> None:
         loaders(weighted()).fingerprint(),
     ]
     assert len(set(found)) == 5
+    rows = [{"row": float(row), "drawn": 0.0} for row in range(EXAMPLES)]
+    changed = [*rows[:-1], {"row": -1.0, "drawn": 0.0}]
+    assert loaders(rows).fingerprint() != loaders(changed).fingerprint()
     assert loaders(Noisy()).fingerprint() == found[0] == loaders(SOURCES["processes"]()).fingerprint()
 
 
