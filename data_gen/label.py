@@ -39,7 +39,7 @@ COLUMNS = [
 ]
 """What a label needs of a trial."""
 
-PARTS = 512
+PARTS = 128
 """Files that are labelled at a time."""
 ROWS = 4096
 """Rows that are, about, of packs that are read in pieces."""
