@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing as mp
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
@@ -194,6 +195,13 @@ def drawable(own: DataLoader[Any]) -> bool:
 
 def _loader(given: Any, batch_size: int | None, split: str, *, shuffle: bool = False) -> DataLoader[Any]:
     if isinstance(given, DataLoader):
+        if (
+            given.num_workers
+            and given.multiprocessing_context is None
+            and "fork" in mp.get_all_start_methods()
+        ):
+            # A stage's worker would spawn, which takes seconds and cannot find what a task file defines.
+            given.multiprocessing_context = "fork"
         return given
     if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
         raise TaskError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing as mp
 import random
 import warnings
 from itertools import islice
@@ -145,8 +146,7 @@ def test_the_fingerprint_knows_the_data() -> None:
 
 
 def test_a_stages_worker_may_have_those_of_a_data_loader() -> None:
-    from multiprocessing import current_process
-
+    current_process = mp.current_process
     current_process()._config["daemon"] = True
     try:
         assert same(taken(loaders(SOURCES["processes"]()), 3), taken(loaders(Noisy()), 3))
@@ -155,6 +155,19 @@ def test_a_stages_worker_may_have_those_of_a_data_loader() -> None:
             assert not current_process().daemon
     finally:
         current_process()._config.pop("daemon")
+
+
+def test_processes_know_what_a_task_file_defines() -> None:
+    class Unknown(Noisy):
+        """No module that another process could import."""
+
+    before = mp.get_start_method()
+    mp.set_start_method("spawn", force=True)  # as in a stage's worker
+    try:
+        processes = loaders(DataLoader(Unknown(), 4, num_workers=1))
+        assert same(taken(processes, 2), taken(loaders(SOURCES["in order"]()), 2))
+    finally:
+        mp.set_start_method(before, force=True)
 
 
 def test_a_hugging_face_data_set() -> None:
