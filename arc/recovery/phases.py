@@ -15,7 +15,9 @@ from arc.history.report import Report
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.9
-"""Decades above the best LR from which on a start begins again."""
+"""Decades above the best LR from which on a start begins again that has learned nothing."""
+RUINOUS: Final = 1.25
+"""The same for a start that has learned something, which is rarely lost by less."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 START_PERIODS: Final = 3
@@ -201,12 +203,13 @@ def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Ver
 
 
 def _too_high(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A start at an LR that the network tells to be far too high, in a call that has learned nothing."""
+    """A start at an LR that the network tells to be far too high."""
     if not (in_start(state, now) and now.lowers) or now.anneals or not report.distance > TOO_HIGH:
         return None
-    if yard.first is None or report.mean < yard.first:
-        return None  # it learns: a lower LR will do
-    trouble = f"LR about {10**report.distance:.0f} times too high, and the loss has not fallen"
+    learns = yard.first is None or report.mean < yard.first
+    if learns and not report.distance > RUINOUS:
+        return None  # a lower LR will do
+    trouble = f"LR about {10**report.distance:.0f} times too high"
     return replace(_again(state, trouble), factor=10 ** (-0.8 * report.distance))
 
 
