@@ -18,7 +18,7 @@ _BLOCK = 128
 
 
 def names(source: Source, *, examples: tuple[int, int, int], length: int) -> Splits:
-    """``text`` int64 (n, length): ids of :data:`ALPHABET`, padded with spaces.
+    """``text`` int64 (n, length): ids of :data:`ALPHABET`, the beginning of names of at least this length.
 
     A block of 128 neighbouring code points gives names to one split only. Ideographs and syllables whose
     names are made of numbers or by rule are left out.
@@ -36,12 +36,12 @@ def names(source: Source, *, examples: tuple[int, int, int], length: int) -> Spl
             seen |= here
             rows = sorted(here)
             chosen = [rows[i] for i in rng.permutation(len(rows))[:count]]
-            ids = [[ALPHABET.index(c) for c in name.ljust(length)] for name in chosen]
+            ids = [[ALPHABET.index(c) for c in name] for name in chosen]
             found.append({"text": torch.tensor(ids)})
         return Splits(*found)
 
     key = f"{'-'.join(map(str, examples))}-{length}-{unicodedata.unidata_version}"
-    return cached(f"character-names-{key}", 1, build)
+    return cached(f"character-names-{key}", 2, build)
 
 
 def _block(number: int, length: int) -> list[str]:
@@ -58,4 +58,4 @@ def _block(number: int, length: int) -> list[str]:
         "ANATOLIAN",
         "VARIATION",
     )
-    return [n[:length].strip() for n in given if len(n) > 8 and not n.startswith(skipped)]
+    return [n[:length] for n in given if len(n) >= length and not n.startswith(skipped)]

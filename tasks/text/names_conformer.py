@@ -20,7 +20,8 @@ class NamesConformer(Task):
 
     Attributes:
         examples: training, validation and test rows.
-        length: characters of a name, cut or padded.
+        length: characters of a name; it is cut there, and shorter ones are left out: gaps in a padding of
+            spaces are filled after one epoch.
         hidden: share of the characters that are masked.
         width: of the network.
         layers: its blocks.
@@ -80,20 +81,20 @@ class NamesConformer(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (768, 256, 512),
+            "examples": (1024, 256, 512),
             "length": 24,
             "hidden": 0.2,
             "width": 32,
             "layers": 1,
             "heads": 2,
             "kernel": 5,
-            "batch_size": 32,
+            "batch_size": 64,
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },
         "paper": {
             "examples": (20000, 2000, 4000),
-            "length": 48,
+            "length": 28,
             "hidden": 0.15,
             "width": 144,
             "layers": 8,
