@@ -269,8 +269,10 @@ class Decider:
             seen += "; "
         if overfits is not None:
             seen += f"overfits: best validation was {overfits} calls ago; "
-        about = f"LR {report.distance:+.1f} decades from the best"
-        return f"{seen}{move.note or f'{about}: {move.action.label}'}"
+        about = f"LR {report.distance:+.1f} decades from the best: {move.action.label}"
+        if move.note.startswith("LR"):
+            return f"{seen}{move.note}"
+        return f"{seen}{about}" + (f" ({move.note})" if move.note else "")
 
     def _carry_out(self, found: Verdict) -> Decision:
         self.history.drop_period()

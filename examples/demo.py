@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import arc
+import arc.weights
 
 STAGES = {
     "data_gen": (
@@ -48,17 +50,29 @@ def digits() -> tuple[Split, Split]:
     return (images[:1200], labels[:1200]), (images[1200:], labels[1200:])
 
 
-def train(controller_path: Path, epochs: int, lr: float) -> tuple[arc.Controller, list[dict[str, float]]]:
-    """An ordinary training loop with the three lines that a controller needs."""
+def train(controlled: Path | str | None, epochs: int, lr: float) -> list[dict[str, Any]]:
+    """An ordinary training loop with the three lines that a controller needs.
+
+    Args:
+        controlled: a controller directory, ``shipped``, or None for a constant LR.
+        epochs: of the training.
+        lr: the initial LR.
+
+    Returns:
+        A row per epoch: LR, losses, accuracy, decision.
+    """
     torch.manual_seed(0)
     (images, labels), (val_images, val_labels) = digits()
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16 * 64, 10)
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    controller = arc.Controller.from_pretrained(controller_path, optimizer, period=3)  # 1
+    controller = None
+    if controlled is not None:
+        network = arc.weights.load(None if controlled == "shipped" else controlled)
+        controller = arc.Controller(optimizer, network=network, total_calls=epochs, verbose=False)  # 1
     rows = []
-    for epoch in range(1, epochs + 1):
+    for _ in range(epochs):
         lr_in_force = optimizer.param_groups[0]["lr"]
         model.train()
         total = 0.0
@@ -67,53 +81,47 @@ def train(controller_path: Path, epochs: int, lr: float) -> tuple[arc.Controller
             loss = nn.functional.cross_entropy(model(images[batch]), labels[batch])
             loss.backward()
             optimizer.step()
-            controller.record(loss)  # 2
+            if controller is not None:
+                controller.record(loss)  # 2
             total += loss.item() * len(batch)
         model.eval()
         with torch.no_grad():
             logits = model(val_images)
         val_loss = nn.functional.cross_entropy(logits, val_labels).item()
-        decision = controller.step(val_loss=val_loss)  # 3
+        decision = None if controller is None else controller.step(val_loss=val_loss)  # 3
         accuracy = (logits.argmax(1) == val_labels).float().mean().item()
         rows.append({"lr": lr_in_force, "train": total / len(images), "val": val_loss, "accuracy": accuracy})
-        print_row(epoch, rows[-1], decision)
-    return controller, rows
+        rows[-1]["decision"] = decision
+    return rows
 
 
-def print_row(epoch: int, row: dict[str, float], decision: arc.Decision | None) -> None:
-    """One line of the table: what the controller saw and what it decided."""
-    if epoch == 1:
-        print(
-            f"\n{'epoch':>5} {'LR':>9} {'train loss':>11} {'val loss':>9} {'accuracy':>9}  "
-            f"{'action':<7} raise keep lower"
-        )
-    shown = f"{epoch:>5} {row['lr']:>9.2e} {row['train']:>11.4f} {row['val']:>9.4f} {row['accuracy']:>9.3f}"
-    if decision is not None:
-        shown += f"  {decision.action.label:<7} " + " ".join(f"{p:5.2f}" for p in decision.probabilities)
-    print(shown, flush=True)
+def print_run(name: str, rows: list[dict[str, Any]]) -> None:
+    """What the controller decided, and how the training ended."""
+    print(f"\n{name}", flush=True)
+    for row in rows:
+        if row["decision"] is not None and row["decision"].multiplier != 1:
+            print(f"  {row['decision']}")
+    print(f"  ends with validation loss {rows[-1]['val']:.3f}, accuracy {rows[-1]['accuracy']:.1%}")
 
 
-def draw(rows: list[dict[str, float]], controller: arc.Controller, path: Path) -> None:
-    """LR and losses over the epochs, decisions marked."""
+def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """LR and validation loss over the epochs, one line for each training."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    epochs = range(1, len(rows) + 1)
     figure, (top, bottom) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 6), layout="constrained")
-    top.step(epochs, [row["lr"] for row in rows], where="post", color="#0072B2")
-    top.set(yscale="log", ylabel="learning rate", title="A training on digits under the demo's controller")
-    markers = {arc.Action.RAISE: "^", arc.Action.KEEP: "o", arc.Action.LOWER: "v"}
-    for action, marker in markers.items():
-        chosen = [d for d in controller.decisions if d.action == action]
-        where = [(d.epoch + 1, d.lr_after[0]) for d in chosen]  # in force from the next epoch on
-        top.plot(*zip(*where, strict=True), marker, label=action.label) if where else None
-    top.legend(title="decision")
-    bottom.plot(epochs, [row["train"] for row in rows], label="training", color="#0072B2")
-    bottom.plot(epochs, [row["val"] for row in rows], label="validation", color="#D55E00")
-    bottom.set(xlabel="epoch", ylabel="loss", yscale="log")
-    bottom.legend()
+    for (name, rows), colour in zip(runs.items(), ("#0072B2", "#009E73", "#999999"), strict=True):
+        epochs = range(1, len(rows) + 1)
+        top.step(epochs, [row["lr"] for row in rows], where="post", color=colour, label=name)
+        bottom.plot(epochs, [row["val"] for row in rows], color=colour, label=name)
+    top.set(yscale="log", ylabel="learning rate", title="A CNN on handwritten digits, from an LR far too low")
+    bottom.set(xlabel="epoch", ylabel="validation loss", yscale="log")
+    top.legend()
+    for axes in (top, bottom):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
     figure.savefig(path, dpi=120)
 
 
@@ -121,15 +129,19 @@ def main() -> None:
     """The whole demo; ``--out``, ``--epochs`` and ``--lr`` change it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="directory of all results")
-    parser.add_argument("--epochs", type=int, default=30, help="of the training under the controller")
-    parser.add_argument("--lr", type=float, default=3e-5, help="its initial LR, deliberately bad")
+    parser.add_argument("--epochs", type=int, default=30, help="of the trainings")
+    parser.add_argument("--lr", type=float, default=3e-5, help="their initial LR, deliberately bad")
     arguments = parser.parse_args()
     began = time.monotonic()
     run_stages(arguments.out)
-    print(f"\nA CNN on digits, Adam, initial LR {arguments.lr:g}, under {arguments.out}/controller:")
-    controller, rows = train(arguments.out / "controller", arguments.epochs, arguments.lr)
+    print(f"\nA CNN on digits, Adam, initial LR {arguments.lr:g}, {arguments.epochs} epochs:")
+    asked = {"the shipped controller": "shipped", "the one just made": arguments.out / "controller"}
+    runs = {name: train(place, arguments.epochs, arguments.lr) for name, place in asked.items()}
+    runs["constant LR"] = train(None, arguments.epochs, arguments.lr)
+    for name, rows in runs.items():
+        print_run(name, rows)
     figure = arguments.out / "figure.png"
-    draw(rows, controller, figure)
+    draw(runs, figure)
     print(f"\nFigure: {figure}   Controller: {arguments.out}/controller   {time.monotonic() - began:.0f} s")
 
 

@@ -145,9 +145,9 @@ class PolicyState:
         why = f"{self._streak} in a row"
         if action is Action.LOWER and not accelerates:
             power = self.policy.hesitation if self.anneals else 1
-            why = "doubtful, and the anneal is to come"
+            why = "not sure: half a step before the anneal"
         if action is not Action.KEEP and power != 1:
-            note = f"{why}, power {power:g}"
+            note = why
         return Move(action, math.pow(action.multiplier, power), note)
 
     @property

@@ -57,7 +57,7 @@ def test_a_doubtful_lower_hesitates_where_an_anneal_comes(
     answers = [(0.3, 0.25, 0.45), (0.45, 0.25, 0.3), (0.0, 0.1, 0.9), (0.0, 0.1, 0.9)]
     moves = [state.decide(answer, []) for answer in answers]
     assert [move.multiplier for move in moves] == pytest.approx(factors)
-    assert ("the anneal is to come, power 0.5" in moves[0].note) == (factors[0] > 0.7)
+    assert ("half a step before the anneal" in moves[0].note) == (factors[0] > 0.7)
 
 
 def test_only_a_known_end_makes_lowers_hesitate(answering: Answering) -> None:
