@@ -80,7 +80,7 @@ class CloudSetTransformer(Task):
             "induced": 6,
             "layers": 1,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-6, 1e-1))
+            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
             | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
         },
         "paper": {
