@@ -63,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     info.set_defaults(command=_info)
 
-    trial = commands.add_parser("try", help="the controller against a constant LR, in under a minute")
-    trial.add_argument("--lr", type=float, default=1e-5, help="initial LR of both, default 1e-5")
+    trial = commands.add_parser("try", help="the controller against constant LRs, in about a minute")
+    trial.add_argument("--lr", type=float, help="one initial LR; default: six over five decades")
     trial.add_argument("--epochs", type=int, default=30, help="epochs of each run, default 30")
     trial.set_defaults(command=_try)
 
@@ -138,13 +138,13 @@ def _info(options: argparse.Namespace) -> None:
 def _try(options: argparse.Namespace) -> None:
     from importlib.util import find_spec
 
-    from arc.view.try_out import compare
+    from arc.view.try_out import SWEPT, compare
 
     if options.epochs < 1:
         raise ValueError(f"got --epochs {options.epochs}, need at least 1")
     drawable = find_spec("matplotlib") is not None
     compare(
-        lr=options.lr,
+        lrs=SWEPT if options.lr is None else [options.lr],
         epochs=options.epochs,
         path=options.controller,
         figure=options.figure if drawable else None,

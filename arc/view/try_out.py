@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,18 @@ from arc.network import weights
 from arc.view.bar import Bar
 from arc.view.replay import table, width
 
+SWEPT = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Initial LRs that are tried."""
 CONTEXT, ROWS, BATCH = 12, 6000, 100
 """Characters that the net sees, windows of an epoch, windows of a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Validation loss of every epoch, and the controller if there was one."""
+    """Validation loss and LR of every epoch, and the controller if there was one."""
 
     val_loss: list[float]
+    lr: list[float]
     controller: Controller | None
 
 
@@ -45,11 +48,10 @@ def run(
     controller = None
     if controlled:
         network = weights.load(path)
-        controller = Controller(
-            optimizer, network=network, model=net, rollback=True, total_calls=epochs, verbose=False
-        )
-    val_losses = []
+        controller = Controller(optimizer, network=network, total_calls=epochs, verbose=False)
+    val_losses, lrs = [], []
     for _ in range(epochs):
+        lrs.append(float(optimizer.param_groups[0]["lr"]))
         for rows in torch.randperm(len(train), generator=generator)[:ROWS].split(BATCH):
             loss = _loss(net, train[rows])
             optimizer.zero_grad()
@@ -62,28 +64,54 @@ def run(
         if controller is not None:
             controller.step(val_loss=val_losses[-1])
         tick()
-    return Outcome(val_loss=val_losses, controller=controller)
+    return Outcome(val_loss=val_losses, lr=lrs, controller=controller)
 
 
 def compare(
-    *, lr: float, epochs: int, path: str | Path | None, figure: Path | None, say: Callable[[str], None]
+    *,
+    lrs: Sequence[float],
+    epochs: int,
+    path: str | Path | None,
+    figure: Path | None,
+    say: Callable[[str], None],
 ) -> None:
-    """Train twice from the same weights, say how it went, draw it."""
-    say(f"next characters of Python's manual, Adam, LR {lr:g}, {epochs} epochs, twice")
-    tick = Bar(2 * epochs, "try", "epochs").tick
-    constant = run(lr=lr, epochs=epochs, path=path, controlled=False, tick=tick)
-    driven = run(lr=lr, epochs=epochs, path=path, controlled=True, tick=tick)
-    assert driven.controller is not None
-    say(table(driven.controller.decisions, width=width()))
-    say(f"validation loss: constant LR {min(constant.val_loss):.4f}, ARC {min(driven.val_loss):.4f}")
-    if figure is None:
-        return
-    drawn = driven.controller.plot()
-    axes = drawn.axes[1]
-    axes.plot(range(1, epochs + 1), constant.val_loss, "--", label="validation loss, constant LR")
-    axes.legend()
-    drawn.savefig(figure)
-    say(f"figure: {figure}")
+    """Train twice from each LR, say how it went, draw it; of a single LR every decision is said."""
+    say(
+        f"next characters of Python's manual, Adam, {epochs} epochs, from {len(lrs)} LR{'s' * (len(lrs) > 1)}"
+    )
+    tick = Bar(2 * epochs * len(lrs), "try", "epochs").tick
+    constant, driven = (
+        [run(lr=lr, epochs=epochs, path=path, controlled=controlled, tick=tick) for lr in lrs]
+        for controlled in (False, True)
+    )
+    if len(lrs) == 1 and driven[0].controller is not None:
+        say(table(driven[0].controller.decisions, width=width()))
+    say(f"{'LR':>8}{'constant':>12}{'ARC':>12}    validation loss at the end, lower is better")
+    for lr, alone, arc in zip(lrs, constant, driven, strict=True):
+        say(f"{lr:>8.0e}{alone.val_loss[-1]:>12.3f}{arc.val_loss[-1]:>12.3f}")
+    if figure is not None:
+        draw(lrs, constant, driven, figure)
+        say(f"figure: {figure}")
+
+
+def draw(lrs: Sequence[float], constant: list[Outcome], driven: list[Outcome], path: Path) -> None:
+    """What the trainings end with over their initial LR, and the LRs that ARC went through."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for outcomes, name, style in ((constant, "constant LR", "o--"), (driven, "ARC", "o-")):
+        colour = "#999999" if outcomes is constant else "#0072B2"
+        left.plot(lrs, [o.val_loss[-1] for o in outcomes], style, color=colour, label=name)
+        for outcome in outcomes:
+            right.plot(range(1, len(outcome.lr) + 1), outcome.lr, style[1:], color=colour, linewidth=1)
+    left.set(xscale="log", yscale="log", xlabel="initial LR", ylabel="validation loss at the end")
+    right.set(yscale="log", xlabel="epoch", ylabel="LR")
+    left.legend(frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    figure.savefig(path, dpi=120)
 
 
 def _text() -> tuple[Tensor, Tensor, int]:

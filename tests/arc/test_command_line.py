@@ -33,11 +33,18 @@ def test_info_prints_the_card_and_what_it_costs(capsys: pytest.CaptureFixture[st
     assert "host memory for two copies" in out and "benchmarks.rescue" in out
 
 
-def test_try_trains_twice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_try_trains_twice_from_every_lr(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["try", "--epochs", "4", "--figure", "picture.png"]) == 0
     out = capsys.readouterr().out
-    assert "validation loss: constant LR" in out and "epochs/s" not in out  # no bar in a pipe
+    rows = [line.split() for line in out.splitlines() if "e-0" in line or "e+0" in line]
+    assert [row[0] for row in rows] == ["1e-05", "1e-04", "1e-03", "1e-02", "1e-01", "1e+00"]
+    assert "epochs/s" not in out  # no bar in a pipe
     assert Path("picture.png").stat().st_size > 1000
+
+
+def test_try_of_one_lr_says_every_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", "--lr", "1e-5", "--epochs", "4", "--figure", "picture.png"]) == 0
+    assert "action" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
