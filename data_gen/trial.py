@@ -107,6 +107,7 @@ class Trial:
             *(value for name, value in vars(self).items() if name != "index"),
             repr(task),
             data_fingerprint,
+            registry.digest(self.task),
         )
         if key not in _DECISIVE:
             if len(_DECISIVE) >= 1024:

@@ -7,6 +7,7 @@ that ends in ``.py`` names a task of one's own outside this checkout.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -47,10 +48,19 @@ def get(name: str, scale: str = "mini", settings: str = NONE) -> Task:
 
 
 def digest(name: str) -> str:
-    """A hash of the task's own file: an edited task is another one to whoever keeps results of it."""
-    file = inspect.getsourcefile(task_class(name))
-    assert file is not None
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
+    """A hash of the task's own file and of those of what it inherits from, up to :class:`~tasks.base.Task`.
+
+    An edited task is another one to whoever keeps results of it.
+    """
+    own = [c for c in task_class(name).__mro__ if issubclass(c, Task) and c is not Task]
+    files = dict.fromkeys(Path(inspect.getfile(c)) for c in own)
+    hashes = [_file_digest(file, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(file: Path, _changed: int) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def resolve(selection: str | Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ FENCED = r"^ *```(\w*)"
 PARSERS = [PythonCodeBlockParser(), CodeBlockParser(language="bash", evaluator=shell), SkipParser()]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "arc/pretrained/README.md"]
 WITH_CODE = [page for page in sorted(PAGES) if re.search(FENCED, page.read_text(), re.MULTILINE)]
-LANGUAGES = {"python", "bash", "json", "text", ""}
+LANGUAGES = {"python", "bash", "json", "mermaid", "text", ""}
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))

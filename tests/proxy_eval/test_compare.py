@@ -146,7 +146,7 @@ def test_every_field_decides_the_run_but_names_and_places() -> None:
 
 
 def test_a_run_is_refused_where_its_controller_has_changed(tmp_path: Path) -> None:
-    shutil.copytree(weights.PRETRAINED, tmp_path / "c")
+    shutil.copytree(weights.paper(), tmp_path / "c")
     begun = unit("arc", options={"controller": str(tmp_path / "c")})
     weights.save(arc.Network(), tmp_path / "c", {}, "another")
     with pytest.raises(ValueError, match="the controller of arc has changed since the start"):
