@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.controller import Controller
+from arc.decision import RecoveryWarning
 from arc.network import weights
 from arc.view.bar import Bar
 from arc.view.replay import table, width
@@ -80,10 +82,12 @@ def compare(
         f"next characters of Python's manual, Adam, {epochs} epochs, from {len(lrs)} LR{'s' * (len(lrs) > 1)}"
     )
     tick = Bar(2 * epochs * len(lrs), "try", "epochs").tick
-    constant, driven = (
-        [run(lr=lr, epochs=epochs, path=path, controlled=controlled, tick=tick) for lr in lrs]
-        for controlled in (False, True)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecoveryWarning)  # the table and the figure show the ways back
+        constant, driven = (
+            [run(lr=lr, epochs=epochs, path=path, controlled=controlled, tick=tick) for lr in lrs]
+            for controlled in (False, True)
+        )
     if len(lrs) == 1 and driven[0].controller is not None:
         say(table(driven[0].controller.decisions, width=width()))
     say(f"{'LR':>8}{'constant':>12}{'ARC':>12}    validation loss at the end, lower is better")
