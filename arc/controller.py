@@ -15,7 +15,7 @@ from arc.decider import Decider
 from arc.decision import Decision
 from arc.history.losses import Loss
 from arc.lr0 import set_lr0
-from arc.network import hub, weights
+from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.numbers import number
@@ -178,6 +178,8 @@ class Controller:
         Raises:
             WeightsError: nothing usable there; the message says what was tried.
         """
+        from arc.network import hub
+
         return cls(optimizer, network=weights.load(hub.folder(path, revision=revision)), **settings)
 
     def save_pretrained(self, directory: str | Path, *, card: str | None = None) -> None:
@@ -204,6 +206,8 @@ class Controller:
         Returns:
             The repository's address.
         """
+        from arc.network import hub
+
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / "controller"
             self.save_pretrained(made, card=card)

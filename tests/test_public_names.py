@@ -28,12 +28,15 @@ COMMANDS = (
     "data_gen.label",
     "data_gen.pack",
     "data_gen.status",
+    "data_gen.sweep",
+    "data_gen.sweep.best",
     "proxy_eval",
     "proxy_eval.compare",
     "proxy_eval.pack",
     "proxy_eval.report",
     "tasks.report",
     "training",
+    "training.movement",
     "training.study",
 )
 

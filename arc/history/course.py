@@ -6,7 +6,7 @@ import functools
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -69,7 +69,6 @@ class Call:
         return cls(**{**values, "moved": Movement(**made) if saved is not None else None})
 
 
-@dataclass
 class Extremes:
     """Of a row of values: the first, the last two, the lowest and the highest.
 
@@ -77,13 +76,15 @@ class Extremes:
         lowest_at: number of the call with the lowest one.
     """
 
-    first: float = math.nan
-    before: float = math.nan
-    last: float = math.nan
-    lowest: float = math.inf
-    highest: float = -math.inf
-    lowest_at: int = 0
-    count: int = 0
+    def __init__(self, **saved: Any) -> None:
+        self.first: float = math.nan
+        self.before: float = math.nan
+        self.last: float = math.nan
+        self.lowest: float = math.inf
+        self.highest: float = -math.inf
+        self.lowest_at = 0
+        self.count = 0
+        vars(self).update(saved)
 
     def add(self, value: float, call: int) -> bool:
         """The value of a call; whether it is the lowest so far."""
@@ -97,7 +98,6 @@ class Extremes:
         return True
 
 
-@dataclass
 class Course:
     """A training since it began, or since it last began anew.
 
@@ -110,13 +110,13 @@ class Course:
         train_at_best: mean training loss of the call with the lowest validation loss; NaN without one.
     """
 
-    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=CALLS))
-    count: int = 0
-    held: int = 0
-    first_lr: float = math.nan
-    train: Extremes = field(default_factory=Extremes)
-    val: Extremes = field(default_factory=Extremes)
-    train_at_best: float = math.nan
+    def __init__(self) -> None:
+        self.calls: deque[Call] = deque(maxlen=CALLS)
+        self.count = 0
+        self.held = 0
+        self.first_lr: float = math.nan
+        self.train, self.val = Extremes(), Extremes()
+        self.train_at_best: float = math.nan
 
     def add(self, call: Call) -> None:
         """The call that ends now."""
@@ -138,14 +138,17 @@ class Course:
         """Plain types."""
         plain = {name: getattr(self, name) for name in ("count", "held", "first_lr", "train_at_best")}
         calls = [call.as_dict() for call in self.calls]
-        return plain | {"calls": calls, "train": asdict(self.train), "val": asdict(self.val)}
+        return plain | {"calls": calls, "train": dict(vars(self.train)), "val": dict(vars(self.val))}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The course of a :meth:`state_dict`."""
-        calls = deque((Call.from_dict(call) for call in state["calls"]), maxlen=CALLS)
-        made = {"calls": calls, "train": Extremes(**state["train"]), "val": Extremes(**state["val"])}
-        return cls(**{**state, **made})
+        found = cls()
+        found.calls.extend(Call.from_dict(call) for call in state["calls"])
+        found.train, found.val = Extremes(**state["train"]), Extremes(**state["val"])
+        found.count, found.held = int(state["count"]), int(state["held"])
+        found.first_lr, found.train_at_best = float(state["first_lr"]), float(state["train_at_best"])
+        return found
 
 
 def _plain(value: Any) -> Any:
