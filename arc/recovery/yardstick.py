@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from arc.history.report import Report
@@ -145,3 +144,10 @@ def _scatter(values: Sequence[float] | deque[float]) -> float:
     return (
         _MAD * median(abs(bend - middle) for bend in bends) / math.sqrt(6)
     )  # of white noise: 1, 2, 1 squared
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle of one value or more; importing ``statistics`` for it costs a twentieth of our own import."""
+    row = sorted(values)
+    middle = len(row) // 2
+    return row[middle] if len(row) % 2 else (row[middle - 1] + row[middle]) / 2
