@@ -147,7 +147,7 @@ def _scatter(values: Sequence[float] | deque[float]) -> float:
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle of one value or more; importing ``statistics`` for it costs a twentieth of our own import."""
+    """The middle of one value or more; importing ``statistics`` for it costs a twentieth of our import."""
     row = sorted(values)
     middle = len(row) // 2
     return row[middle] if len(row) % 2 else (row[middle - 1] + row[middle]) / 2
