@@ -105,6 +105,7 @@ class Course:
         calls: the last :data:`CALLS` of them, oldest first.
         count: all of them.
         held: those at the present LR.
+        held_steps: optimizer steps at the present LR.
         first_lr: LR of the first one.
         train, val: mean training losses of the calls, and validation losses.
         train_at_best: mean training loss of the call with the lowest validation loss; NaN without one.
@@ -114,6 +115,7 @@ class Course:
         self.calls: deque[Call] = deque(maxlen=CALLS)
         self.count = 0
         self.held = 0
+        self.held_steps = 0
         self.first_lr: float = math.nan
         self.train, self.val = Extremes(), Extremes()
         self.train_at_best: float = math.nan
@@ -122,6 +124,7 @@ class Course:
         """The call that ends now."""
         same = bool(self.calls) and math.isclose(call.lr, self.calls[-1].lr)
         self.held = self.held + 1 if same else 1
+        self.held_steps = self.held_steps + call.steps if same else call.steps
         self.first_lr = self.first_lr if self.count else call.lr
         self.count += 1
         self.calls.append(call)
@@ -136,7 +139,9 @@ class Course:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
-        plain = {name: getattr(self, name) for name in ("count", "held", "first_lr", "train_at_best")}
+        plain = {
+            name: getattr(self, name) for name in ("count", "held", "held_steps", "first_lr", "train_at_best")
+        }
         calls = [call.as_dict() for call in self.calls]
         return plain | {"calls": calls, "train": dict(vars(self.train)), "val": dict(vars(self.val))}
 
@@ -147,6 +152,7 @@ class Course:
         found.calls.extend(Call.from_dict(call) for call in state["calls"])
         found.train, found.val = Extremes(**state["train"]), Extremes(**state["val"])
         found.count, found.held = int(state["count"]), int(state["held"])
+        found.held_steps = int(state["held_steps"])
         found.first_lr, found.train_at_best = float(state["first_lr"]), float(state["train_at_best"])
         return found
 

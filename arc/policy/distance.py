@@ -21,6 +21,8 @@ SHARE: Final = 0.8
 """Of the estimated distance, what one move goes."""
 CERTAIN: Final = 1.0
 """Decades from which on one call at an LR tells enough; else two calls' changes have to be seen."""
+SETTLED: Final = 10
+"""Optimizer steps at an LR before which nothing is told: momentum needs as many to be at its speed."""
 EARLY: Final = 8
 """Calls in which an LR that looks too high is lowered. Later the noise of a good LR looks alike, and the
 final anneal lowers it; without one, or where the net overfits, it is lowered later, too."""
@@ -40,7 +42,7 @@ def approach(
         overfits: calls since the lowest validation loss where the net overfits, else None.
         ceiling: factor up to which the LR may be raised: what broke this run is not tried again.
     """
-    if course.held < 2 and abs(distance) < CERTAIN:
+    if course.held_steps < SETTLED or (course.held < 2 and abs(distance) < CERTAIN):
         return None
     if distance < -LOW and overfits is None:
         factor = min(10 ** (-SHARE * distance), ceiling)

@@ -14,7 +14,7 @@ from arc.history.course import Call, Course
 from arc.history.observation import observe
 from arc.network import weights
 from arc.network.estimator import Answer, Estimator
-from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SHARE, approach, overfitting
+from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SETTLED, SHARE, approach, overfitting
 
 
 def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
@@ -45,6 +45,15 @@ def test_near_the_best_lr_nothing_moves() -> None:
 def test_the_first_call_tells_only_what_is_plain() -> None:
     assert move(-CERTAIN + 0.1, calls=1) == 1
     assert move(-CERTAIN - 0.1, calls=1) > 1
+
+
+def test_calls_of_a_single_step_tell_nothing_before_ten_of_them() -> None:
+    """Momentum is not at its speed: the weights seem to move too little, and a raise would ruin the net."""
+    course = Course()
+    for i in range(1, 13):
+        course.add(Call(lr=0.1, steps=1, means=[1.0], spreads=[0.0]))
+        found = approach(-2.0, course, anneals=True, overfits=None)
+        assert (found is None) == (i < SETTLED)
 
 
 def test_late_a_high_lr_is_left_to_the_anneal() -> None:
@@ -90,7 +99,7 @@ def drive(
     controller = arc.Controller(optimizer, network=network, verbose=False, **settings)
     x = torch.randn(64, 5)
     for _ in range(calls):
-        for _ in range(6):
+        for _ in range(12):
             loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
             optimizer.zero_grad()
             loss.backward()
