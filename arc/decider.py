@@ -135,6 +135,8 @@ class Decider:
                 moved=moved,
             )
         )
+        if moved is not None and not moved.step > 0:
+            return report  # weights that stand still altogether say nothing of an LR
         total = None if self._settings.passed(self.epoch) else self._settings.total_calls
         seen = observe(self._course, None if total is None else self.epoch / total)
         with torch.inference_mode():
@@ -252,7 +254,7 @@ class Decider:
             self._policy.forget()
         decision = replace(
             self._apply(move, self._probabilities, self._reason(report, move, overfits)),
-            distance=report.distance,
+            distance=None if math.isnan(report.distance) else report.distance,
             overfits=overfits,
         )
         if decision.multiplier > 1 and self._optimizers.in_control:
@@ -261,14 +263,15 @@ class Decider:
 
     def _reason(self, report: Report, move: Move, overfits: int | None) -> str:
         seen = ""
-        if report.weights:
-            share = report.shift
-            seen = f"the weights move {share:.1%} a call"
+        if report.weights and not math.isnan(report.shift):
+            seen = f"the weights move {report.shift:.1%} a call"
             if not math.isnan(report.cosine):
                 seen += f", cosine {report.cosine:.2f}"
             seen += "; "
         if overfits is not None:
             seen += f"overfits: best validation was {overfits} calls ago; "
+        if math.isnan(report.distance):
+            return f"the weights stand still: {move.action.label}"
         about = f"LR {report.distance:+.1f} decades from the best: {move.action.label}"
         if move.note.startswith("LR"):
             return f"{seen}{move.note}"

@@ -193,3 +193,19 @@ def test_decisions_are_the_same_after_a_resume() -> None:
     second.load_state_dict(state)
     assert second.state_dict()["decider"]["course"] == state["decider"]["course"]
     assert second.decisions == first.decisions
+
+
+def test_weights_that_stand_still_say_nothing() -> None:
+    """No gradient reaches the optimizer's parameters: the LR stays, whatever the network would say."""
+    layer = nn.Linear(3, 1)
+    controller = arc.Controller(
+        torch.optim.SGD(layer.parameters(), lr=0.1), network=saying(-2.0), verbose=False
+    )
+    for _ in range(6):
+        for _ in range(12):
+            controller.record(1.0)
+        controller.step(1.0)
+    assert [d.epoch for d in controller.decisions] == [3, 6]
+    assert {d.action for d in controller.decisions} == {arc.Action.KEEP}
+    assert "the weights stand still: keep" in controller.decisions[0].reason
+    assert controller.decisions[0].distance is None
