@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 
 def check(state: Any, *, groups: Sequence[int]) -> None:
