@@ -249,16 +249,16 @@ class Controller:
         val = None if val_loss is None else number(val_loss, "val_loss")
         records, self._records = self._records, 0
         losses = self._journal.losses(self._decider.history.losses)
-        report = self._decider.report(records, val)
-        if report.kept:
-            self._log.append(Logged(report.epoch, report.lr, report.mean, report.val_loss))
-        decision = self._decider.call(report)
+        call = self._decider.end_call(records, val)
+        if call.kept:
+            self._log.append(Logged(call.epoch, call.lr, call.mean, call.val_loss))
+        decision = self._decider.decide(call)
         if decision is not None:
             self.decisions.append(decision)
             if self._says:
                 say(decision.line())
-        if report.kept:
-            self._journal.add(self._log[-1], losses, report, decision)
+        if call.kept:
+            self._journal.add(self._log[-1], losses, call, decision)
         return decision
 
     def plot(self, path: str | Path | None = None) -> Figure:
@@ -273,7 +273,7 @@ class Controller:
         """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
         self._skip = math.inf
         self._decider.history.clear()
-        self._decider.copies = None
+        self._decider.recovery.copies = None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
