@@ -20,7 +20,7 @@ from arc.history.course import Call
 from arc.history.losses import LossBuffer
 from arc.history.movement import Movement
 from arc.settings import Settings
-from arc.view import board
+from arc.view import tensorboard
 from arc.view.plot import Logged
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Journal:
         self._network = "" if directory is None or network is None else network.digest()
         self._begun = False
         if writer is not None:
-            board.check(writer)
+            tensorboard.check(writer)
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
 
@@ -98,10 +98,10 @@ class Journal:
                 self._file = None
         if self._writer is not None:
             if not self._begun:
-                board.hyperparameters(
+                tensorboard.hyperparameters(
                     self._writer, self._settings, results=("arc/train_loss", "arc/val_loss")
                 )
-            board.scalars(self._writer, row, decision)
+            tensorboard.scalars(self._writer, row, decision)
         self._begun = True
 
 
