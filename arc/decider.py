@@ -25,7 +25,7 @@ from arc.policy import distance, probabilities
 from arc.policy.probabilities import INTERRUPTED, Memory, Move
 from arc.recovery.copies import Copies
 from arc.recovery.going_back import GoingBack
-from arc.recovery.phases import Source, Verdict
+from arc.recovery.state import Source, Verdict
 from arc.settings import Settings
 
 CERTAIN = {"raise": (1.0, 0.0, 0.0), "keep": (0.0, 1.0, 0.0), "lower": (0.0, 0.0, 1.0)}

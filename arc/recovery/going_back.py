@@ -9,7 +9,8 @@ from arc.optimizers.handle import Optimizers
 from arc.policy.default import PAPER
 from arc.recovery import phases
 from arc.recovery.copies import Copies
-from arc.recovery.phases import Situation, State, Verdict, verdict
+from arc.recovery.phases import verdict
+from arc.recovery.state import Situation, State, Verdict
 from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
 

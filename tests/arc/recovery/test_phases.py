@@ -14,11 +14,9 @@ from arc.recovery.phases import (
     RESTART,
     RESTARTS,
     TOO_HIGH,
-    Situation,
-    State,
-    Trial,
     verdict,
 )
+from arc.recovery.state import Situation, State, Trial
 from arc.recovery.yardstick import Yardstick
 
 STRENGTH = 0.618**3
