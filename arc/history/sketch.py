@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from arc.history.folding import COLUMNS, Folding, on_device
-from arc.history.movement import Movement, Sums
+from arc.history.movement import Movement
+from arc.history.sums import Sums
 from arc.history.trail import Trail, on_host
 from arc.history.weights import Weight, parameters_of, weights_of
 from arc.recovery.files import rank
@@ -81,7 +82,7 @@ class Sketches:
         """End a call: the sums that tell its change, on the parameters' device, which may still compute them.
 
         Returns:
-            float32, the fields of :class:`~arc.history.movement.Sums` x tensors.
+            float32, the fields of :class:`~arc.history.sums.Sums` x tensors.
         """
         now = self._now()
         sums = self._trail.after(now)

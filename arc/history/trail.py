@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor
 
-from arc.history.movement import Sums
+from arc.history.sums import Sums
 
 COLUMNS: Final = len(Sums._fields)
 
@@ -46,7 +46,7 @@ class Trail:
         return other
 
     def after(self, now: Tensor) -> Tensor:
-        """Add what a call brought; the sums of :class:`~arc.history.movement.Sums`, (columns, tensors)."""
+        """Add what a call brought; the sums of :class:`~arc.history.sums.Sums`, (columns, tensors)."""
         change, away = now - self._last, now - self._start
         nothing = torch.full_like(change, torch.nan)
         one, two = [*self._changes, nothing, nothing][:2]

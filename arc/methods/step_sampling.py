@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from arc.methods.loss_curve import LR_RANGE, THRESHOLD, Points, analyse, refine
 from arc.methods.method import Method, State, require
+from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Cost, Run, set_lr
 from arc.methods.schedule import Constant
-from arc.methods.torch_run import LossFunction, TorchRun, refuse_one_pass, sample
+from arc.methods.torch_run import LossFunction, TorchRun
 from arc.optimizers import lrs
 
 STEPS: Final = 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.methods import random_state
+from arc.methods.random_state import generators, refuse_one_pass, sample
 from arc.methods.run import Closure, Cost, Step, kept_buffers
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
@@ -197,50 +197,13 @@ class TorchRun:
         self.cost.add(seconds=time.perf_counter() - began)
 
     def _draws(self) -> dict[str, Any]:
-        generators = _generators(self.train_batches)
-        return {**random_state.capture(), "loader": [g.get_state() for g in generators]}
+        loader = [generator.get_state() for generator in generators(self.train_batches)]
+        return {**random_state.capture(), "loader": loader}
 
     def _set_draws(self, draws: dict[str, Any]) -> None:
         random_state.restore(draws)
-        for generator, state in zip(_generators(self.train_batches), draws["loader"], strict=True):
+        for generator, state in zip(generators(self.train_batches), draws["loader"], strict=True):
             generator.set_state(state)
-
-
-def refuse_one_pass(train_batches: Iterable[Any]) -> None:
-    """TypeError for an iterator, which would be used up."""
-    if isinstance(train_batches, Iterator):  # calling iter() would draw a DataLoader's seed
-        raise TypeError(
-            f"got train_batches of type {type(train_batches).__name__}, which can be read only once; "
-            "pass a list or a DataLoader"
-        )
-
-
-def sample(train_batches: Iterable[Any], count: int, seed: int) -> list[Any]:
-    """The first ``count`` batches, of several passes if need be; random states stay as they were.
-
-    A ``DataLoader`` that shuffles does so by ``seed``.
-    """
-    generators = [(g, g.get_state()) for g in _generators(train_batches)]
-    batches: list[Any] = []
-    with random_state.kept():
-        random_state.seed_all(seed)
-        for generator, _ in generators:
-            generator.manual_seed(seed)
-        while len(batches) < count:
-            batches += itertools.islice(train_batches, count - len(batches))
-            if not batches:
-                raise ValueError("train_batches is empty, need at least one batch")
-    for generator, state in generators:
-        generator.set_state(state)
-    return batches
-
-
-def _generators(train_batches: Any) -> list[torch.Generator]:
-    """The generators that a ``DataLoader`` shuffles with."""
-    samplers = [getattr(train_batches, name, None) for name in ("sampler", "batch_sampler")]
-    holders = [train_batches, *samplers, getattr(samplers[1], "sampler", None)]
-    found = [getattr(holder, "generator", None) for holder in holders]
-    return list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:

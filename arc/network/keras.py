@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arc.network.weights import Arrays, WeightsError, check, losses_only, network_of
+from arc.network.format import Arrays, WeightsError, check
+from arc.network.weights import losses_only, network_of
 
 if TYPE_CHECKING:
     from arc.network.network import Network

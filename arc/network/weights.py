@@ -11,12 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from arc.actions import Action
-from arc.history import observation
-from arc.history.features import LENGTH, MAX_PERIODS
+from arc.network.format import FORMAT, SECOND, check, stated
+from arc.network.format import Arrays as Arrays
+from arc.network.format import WeightsError as WeightsError
 
 if TYPE_CHECKING:
     from arc.network.estimator import Estimator
@@ -24,69 +21,7 @@ if TYPE_CHECKING:
 
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
 """The shipped controller."""
-FORMAT: Final[dict[str, Any]] = {
-    "format": "arc-controller",
-    "format_version": 1,
-    "features": {
-        "shape": [LENGTH, 3],
-        "periods": MAX_PERIODS,
-        "channels": ["train_loss", "val_loss", "lr"],
-        "scaling": ["linear, z-score", "z-score, nearest", "relative, nearest"],
-    },
-    "actions": {a.label: a.multiplier for a in Action},
-}
-"""What the config.json of a paper's network states; a loader refuses what differs from it."""
-SECOND: Final[dict[str, Any]] = {
-    "format": "arc-controller",
-    "format_version": 2,
-    "features": {
-        "shape": [observation.LENGTH, len(observation.CHANNELS)],
-        "channels": list(observation.CHANNELS),
-        "numbers": list(observation.NAMES),
-    },
-    "actions": FORMAT["actions"],
-}
-"""The same of a network that sees movement (:class:`arc.network.estimator.Estimator`)."""
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-
-Arrays = dict[str, npt.NDArray[np.float32]]
-
-SHAPES: Final[dict[str, tuple[int, ...]]] = {
-    "conv.0.weight": (32, 3, 5),
-    "conv.0.bias": (32,),
-    "conv.3.weight": (64, 32, 5),
-    "conv.3.bias": (64,),
-    **{f"lstm.{kind}_l{layer}": (256, 64) for layer in (0, 1) for kind in ("weight_ih", "weight_hh")},
-    **{f"lstm.{kind}_l{layer}": (256,) for layer in (0, 1) for kind in ("bias_ih", "bias_hh")},
-    "dense.0.weight": (32, 64),
-    "dense.0.bias": (32,),
-    "dense.2.weight": (3, 32),
-    "dense.2.bias": (3,),
-}
-"""Names and shapes of the paper's network."""
-ESTIMATOR: Final[dict[str, tuple[int, ...]]] = {
-    "centre": (len(observation.NAMES),),
-    "scale": (len(observation.NAMES),),
-    "conv.0.weight": (32, len(observation.CHANNELS), 5),
-    "conv.0.bias": (32,),
-    "conv.3.weight": (48, 32, 5),
-    "conv.3.bias": (48,),
-    **{f"lstm.{kind}_l{layer}": (192, 48) for layer in (0, 1) for kind in ("weight_ih", "weight_hh")},
-    **{f"lstm.{kind}_l{layer}": (192,) for layer in (0, 1) for kind in ("bias_ih", "bias_hh")},
-    "numbers.0.weight": (96, len(observation.NAMES)),
-    "numbers.0.bias": (96,),
-    "numbers.2.weight": (96, 96),
-    "numbers.2.bias": (96,),
-    "dense.0.weight": (64, 144),
-    "dense.0.bias": (64,),
-    "dense.2.weight": (5, 64),
-    "dense.2.bias": (5,),
-}
-"""Names and shapes of the network that sees movement."""
-
-
-class WeightsError(ValueError):
-    """A controller's files are missing, damaged or foreign; the message names the file."""
 
 
 def save(network: Network | Estimator, directory: str | Path, config: dict[str, Any], card: str) -> None:
@@ -113,9 +48,7 @@ def save(network: Network | Estimator, directory: str | Path, config: dict[str, 
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         (made / WEIGHTS).write_bytes(to_bytes(arrays))
-        (made / CONFIG).write_text(
-            json.dumps({**_format(arrays), "config": config}, indent=2) + "\n", "utf-8"
-        )
+        (made / CONFIG).write_text(json.dumps({**stated(arrays), "config": config}, indent=2) + "\n", "utf-8")
         (made / CARD).write_text(card, "utf-8")
         made.chmod(0o755)
         _replace(made, target)
@@ -216,23 +149,6 @@ def _file(path: str | Path | None, name: str) -> Path:
         "check the path" if path is not None else "run `make demo`, or load your own with from_pretrained"
     )
     raise WeightsError(f"no {name} in {folder}, a controller directory has one; {remedy}")
-
-
-def check(arrays: Arrays, where: str) -> None:
-    """WeightsError, which names the place ``where``, for weights that are not finite or another network's."""
-    shapes = {k: v.shape for k, v in arrays.items()}
-    known = ESTIMATOR if "centre" in arrays else SHAPES
-    wrong = {k for k in shapes.keys() | known.keys() if shapes.get(k) != known.get(k)}
-    if wrong:
-        name = min(wrong)
-        raise WeightsError(f"{where}: got {name} of shape {shapes.get(name)}, need {known.get(name)}")
-    for name, array in arrays.items():
-        if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise WeightsError(f"{where}: {name} must hold finite float32 values")
-
-
-def _format(arrays: Arrays) -> dict[str, Any]:
-    return SECOND if "centre" in arrays else FORMAT
 
 
 def _replace(made: Path, target: Path) -> None:

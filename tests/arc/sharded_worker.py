@@ -18,8 +18,8 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from arc.history.movement import Sums
 from arc.history.sketch import Sketches
+from arc.history.sums import Sums
 from tests import reference
 
 WORLD, CALLS, RESUMED = 2, 4, 2

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from arc.history import sketch
 from arc.history.folding import COLUMNS, _drawn, folded
-from arc.history.movement import PACKED, TENSORS, Movement, Sums, numbers
+from arc.history.movement import Movement, numbers
 from arc.history.sketch import Sketches, parameters_of
+from arc.history.sums import PACKED, TENSORS, Sums
 from tests import reference
 from tests.arc.test_cost import _Operators
 

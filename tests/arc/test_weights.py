@@ -10,6 +10,7 @@ import torch
 
 import arc
 from arc.network import weights
+from arc.network.format import SHAPES
 from arc.network.keras import import_keras
 from tests import reference
 
@@ -87,7 +88,7 @@ def test_another_network_is_refused(saved: Path) -> None:
 
 
 def test_the_stated_shapes_are_the_networks() -> None:
-    assert {k: tuple(v.shape) for k, v in arc.Network().state_dict().items()} == weights.SHAPES
+    assert {k: tuple(v.shape) for k, v in arc.Network().state_dict().items()} == SHAPES
     assert sum(p.numel() for p in arc.Network().parameters()) == 79_555
 
 

@@ -1,0 +1,115 @@
+"""Where a run stands, what else decides, and what follows: what the rules of ``phases.py`` read and write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from arc.history.course import Call
+
+Restored = Literal["initial", "good"]
+Source = Literal["network", "guard", "restart", "trial", "anneal", "schedule"]
+
+
+class Trial(NamedTuple):
+    """The call after which the LR was raised: its mean and validation loss, and the factor."""
+
+    mean: float
+    val_loss: float | None
+    factor: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Where a run stands.
+
+    Attributes:
+        good_calls: calls without trouble since the initial state.
+        restarts: ways back to it so far.
+        blown: calls in a row with an exploded loss; ``blown_mean`` is the last one's mean.
+        trial: while a raise is on trial.
+        exploded_best, trial_best: best mean when an explosion, a failed trial last led back: without a
+            better one since, the same reason does not lead back again.
+    """
+
+    good_calls: int = 0
+    restarts: int = 0
+    blown: int = 0
+    blown_mean: float = math.inf
+    trial: Trial | None = None
+    exploded_best: float = math.inf
+    trial_best: float = math.inf
+
+    def raised(self, call: Call, factor: float) -> State:
+        """The same after a decision that raised the LR."""
+        return replace(self, trial=Trial(call.mean, call.val_loss, factor))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; :meth:`from_dict` reads them."""
+        return asdict(self) | {"trial": None if self.trial is None else list(self.trial)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> State:
+        """What :meth:`as_dict` described."""
+        trial = values["trial"]
+        return cls(**{**values, "trial": None if trial is None else Trial(*trial)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What else decides.
+
+    Attributes:
+        copies: whether states to go back to are kept.
+        there: which of them there are now; after a resume from a run that kept none, none at first.
+        strength: factor of a guard on the LR.
+        undo: whether raises are on trial.
+        explosions: whether finite losses are judged at all.
+        lowers: whether the bounds let the LR fall.
+        start_calls: good calls that make the start.
+        ends_period: whether a period ends with this call.
+        anneals: whether the final fall of the LR has begun.
+        relearns: whether what is left of the run would do to begin again.
+    """
+
+    copies: bool
+    strength: float
+    undo: bool
+    explosions: bool
+    start_calls: int
+    ends_period: bool
+    anneals: bool
+    relearns: bool
+    lowers: bool = True
+    there: frozenset[str] = frozenset({"initial", "good"})
+
+    def has(self, name: Restored) -> bool:
+        """Whether that copy can be put back."""
+        return self.copies and name in self.there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What follows from a call.
+
+    Attributes:
+        state: where the run stands then.
+        reason: in words; empty: nothing follows, and the network may be asked.
+        source: which kind of rule spoke.
+        restore: the copy to put back.
+        factor: on the LRs.
+        good: whether the call's losses are normal ones for this run.
+        keep: whether the present weights become the good copy (before anything is restored).
+        fresh: whether the run begins anew: what is known of its losses is forgotten.
+    """
+
+    state: State
+    reason: str = ""
+    source: Source = "guard"
+    restore: Restored | None = None
+    factor: float = 1.0
+    good: bool = False
+    keep: bool = False
+    fresh: bool = False
