@@ -44,6 +44,6 @@ def set_lr0(
     from arc.methods.step_sampling import suggest
 
     low, high = settings.bounds
-    found = suggest(optimizer=optimizer, **search)
+    found = suggest(optimizer=optimizer, over_ranks=True, **search)
     set_lr(optimizer, min(max(found.lr, low), high))
     return found

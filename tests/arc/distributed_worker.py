@@ -116,6 +116,29 @@ def _skipped(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _initial_lr(rank: int, world: int, path: str) -> list[float]:
+    """Every rank has data of its own: the best LR of one is not another's."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    x = 10.0**-rank * torch.randn(64, 4)
+    y = x.sum(1, keepdim=True)
+
+    def loss(net: Any, batch: Any) -> torch.Tensor:
+        inputs, targets = batch
+        error: torch.Tensor = (net(inputs) - targets).square().mean()
+        return error
+
+    def validate() -> float:
+        with torch.no_grad():
+            return float(loss(model, (x, y)))
+
+    search = {"model": model, "loss_fn": loss, "train_batches": [(x, y)] * 20, "val_fn": validate}
+    controller = arc.Controller.from_pretrained(path, sgd, lr0="auto", **search)
+    assert controller.suggestion is not None
+    return [lr_of(sgd), *controller.suggestion.curve]
+
+
 def _absent(rank: int, world: int, path: str) -> str:
     """The last rank never comes: the others end in the time-out. Must be the last scenario."""
     controller, _ = _controller(path)
@@ -137,7 +160,7 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         world_size=world,
         timeout=timedelta(seconds=60),
     )
-    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step, _sharded)
+    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step, _sharded, _initial_lr)
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
     dist.barrier()
     group: Any = dist.group.WORLD

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.harm import __main__ as harm
 from benchmarks.harm import judge, pool, store
-from benchmarks.harm.run import run
+from benchmarks.harm.run import ARMS, run
 from benchmarks.harm.training import KINDS
 
 SEEDS = range(2)
@@ -58,6 +58,17 @@ def test_a_floor_without_rollback_counts_too() -> None:
     assert (found.floors, found.floors_guard, found.broken) == (1, 1, ["floor"])
 
 
+def test_a_run_is_lost_where_it_ends_above_its_start_and_would_not_without_a_controller() -> None:
+    def found(ours: float | None, none: float | None) -> list[str]:
+        arms = {"arc": ours, "guard": ours, "none": none}  # a guard that is harmed alike hides it otherwise
+        return judge.verdict("kind", {(0, arm): row(final) for arm, final in arms.items()}).broken
+
+    assert found(0.9, 0.9) == []
+    assert found(None, 0.9) == ["lost"]
+    assert found(2.1, 0.9) == ["lost"]
+    assert found(None, None) == found(2.1, 2.2) == []
+
+
 def test_the_scale_of_a_loss() -> None:
     assert judge.scale(row(0.5)) == 0.5
     assert judge.scale(row(1e-9, initial=2.0)) == pytest.approx(0.02)
@@ -97,8 +108,8 @@ def test_there_are_forty_kinds_or_more() -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_harm(kind: str, request: pytest.FixtureRequest) -> None:
-    """No run raises, goes back to its start or ends at a floor; losses need more seeds than these."""
+    """No run raises, is lost, goes back to its start or ends at a floor; losses need more seeds."""
     if kind in HARMED:
         request.applymarker(pytest.mark.xfail(strict=True, reason="issue: Do no harm"))
-    rows = {(seed, arm): run(kind, seed, arm) for seed in SEEDS for arm in ("arc", "guard")}
-    assert not {"raised", "initial", "floor"} & set(judge.verdict(kind, rows).broken)
+    rows = {(seed, arm): run(kind, seed, arm) for seed in SEEDS for arm in ARMS}
+    assert not {"raised", "lost", "initial", "floor"} & set(judge.verdict(kind, rows).broken)
