@@ -89,7 +89,7 @@ class Decider:
             moved=self.logged_movement if self._sketches is None else self._sketches.movement(),
             losses=call.losses if self._ends_period else (),
         )
-        call = over_ranks(call)
+        call = over_ranks(call, None if self._sketches is None else self._sketches.parts)
         if not call.steps:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
         self.epoch = epoch

@@ -1,4 +1,8 @@
-"""One call of ``step()`` on all ranks of a distributed run: their mean, in one collective."""
+"""One call of ``step()`` on all ranks of a distributed run, in one collective.
+
+Losses are means over the ranks. Of weights that are sharded each rank has seen a part: what a norm and a
+cosine are made of is added up over the parts (:meth:`arc.history.movement.Sums.mean`), and only then made.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import torch.distributed as dist
 from arc.history.blocks import POINTS
 from arc.history.course import Call
 from arc.history.losses import BLOCKS, CAPACITY
-from arc.history.movement import FLOATS, Movement
+from arc.history.movement import FLOATS, PACKED, Movement, Sums
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("steps", "kept", "stride")
@@ -24,15 +28,22 @@ _ROWS: Final = {"moved": FLOATS, "means": POINTS, "spreads": POINTS, "blocks": B
 assert {f.name for f in fields(Call)} == {*_SCALARS, *_ROWS, "estimate"}
 
 
-def over_ranks(call: Call) -> Call:
-    """The same call on every rank: losses and movement averaged. Itself outside torch.distributed.
+def over_ranks(call: Call, parts: Sums | None = None) -> Call:
+    """The same call on every rank: losses averaged, movement that of the whole weights.
+
+    Outside torch.distributed the call itself.
+
+    Args:
+        call: of this rank.
+        parts: what its movement was made of, where some weights are sharded; None where each rank has all.
 
     Raises:
         RuntimeError: ranks at different calls or LRs, or a rank that did not answer in time.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return call
-    calls = [_unpacked(row) for row in _gathered(_packed(call))]
+    rows = _gathered([*_packed(call), *_filled([] if parts is None else parts.packed(), PACKED)])
+    calls = [_unpacked(row) for row in rows]
     for name in _COMMON:
         values = [getattr(one, name) for one in calls]
         if len(set(values)) > 1:
@@ -40,7 +51,9 @@ def over_ranks(call: Call) -> Call:
                 f"ranks disagree: {name} is {values} on ranks 0 to {len(values) - 1}; every rank must start "
                 "from the same LR and call step() equally often"
             )
-    return merged(calls)
+    whole = merged(calls)
+    sums = [row[-PACKED:] for row in rows if row[-PACKED - 1]]
+    return replace(whole, moved=Sums.mean(sums).movement()) if len(sums) == len(rows) else whole
 
 
 def merged(calls: list[Call]) -> Call:
