@@ -81,7 +81,8 @@ class Decider:
             self._notices.past_the_end(epoch, self._settings)
         call = self.history.losses.end_call(self._optimizers.reference, records)
         finite_val = val_loss is None or math.isfinite(val_loss)
-        self._notices.losses(epoch, bad=call.bad, val_finite=finite_val)
+        buffers = self.recovery.buffers
+        self._notices.losses(epoch, bad=call.bad, val_finite=finite_val, buffers=buffers)
         call = replace(
             call,
             epoch=epoch,
@@ -121,6 +122,8 @@ class Decider:
             return None
         found = self.recovery.judge(call, ends_period=self._ends_period)
         if found.reason:
+            if call.bad and found.restore and not self.recovery.buffers:
+                self._notices.buffers(call.epoch, "losses are not finite", stacklevel=5)
             return self._go_back(found)
         if self._settings.anneals(self.epoch):
             return self._anneal()
