@@ -90,7 +90,11 @@ class Decider:
             moved=self.logged_movement if self._sketches is None else self._sketches.movement(),
             losses=call.losses if self._ends_period else (),
         )
-        call = over_ranks(call, None if self._sketches is None else self._sketches.parts)
+        parts = None if self._sketches is None else self._sketches.parts
+        call, copies = over_ranks(call, parts, copies=self.recovery.copies is not None)
+        if not copies and self.recovery.copies is not None:
+            self.recovery.copies = None
+            self._notices.no_copies(epoch)
         if not call.steps:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
         self.epoch = epoch

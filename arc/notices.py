@@ -51,6 +51,14 @@ class Notices:
         )
         self._tell(call, what, "buffers", stacklevel)
 
+    def no_copies(self, call: int) -> None:
+        """Ranks go back together or not at all."""
+        what = (
+            "another rank keeps no state to go back to, for want of memory or since it was asked not to: ARC "
+            "guards the LR alone on all ranks; rollback=True on all of them keeps states everywhere"
+        )
+        self._tell(call, what, "no copies")
+
     def foreign_writes(self, call: int, optimizers: Optimizers) -> None:
         """An LR that the user's own loop sets undoes every decision."""
         for group, expected, found in optimizers.foreign():

@@ -28,7 +28,7 @@ _ROWS: Final = {"moved": FLOATS, "means": POINTS, "spreads": POINTS, "blocks": B
 assert {f.name for f in fields(Call)} == {*_SCALARS, *_ROWS, "estimate"}
 
 
-def over_ranks(call: Call, parts: Sums | None = None) -> Call:
+def over_ranks(call: Call, parts: Sums | None = None, *, copies: bool = True) -> tuple[Call, bool]:
     """The same call on every rank: losses averaged, movement that of the whole weights.
 
     Outside torch.distributed the call itself.
@@ -36,14 +36,19 @@ def over_ranks(call: Call, parts: Sums | None = None) -> Call:
     Args:
         call: of this rank.
         parts: what its movement was made of, where some weights are sharded; None where each rank has all.
+        copies: whether this rank has a state to go back to.
+
+    Returns:
+        The call, and whether all ranks have a state to go back to: one alone must not.
 
     Raises:
         RuntimeError: ranks at different calls or LRs, or a rank that did not answer in time.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return call
-    rows = _gathered([*_packed(call), *_filled([] if parts is None else parts.packed(), PACKED)])
-    calls = [_unpacked(row) for row in rows]
+        return call, copies
+    sums = [] if parts is None else parts.packed()
+    rows = _gathered([float(copies), *_packed(call), *_filled(sums, PACKED)])
+    calls = [_unpacked(row[1:]) for row in rows]
     for name in _COMMON:
         values = [getattr(one, name) for one in calls]
         if len(set(values)) > 1:
@@ -52,8 +57,9 @@ def over_ranks(call: Call, parts: Sums | None = None) -> Call:
                 "from the same LR and call step() equally often"
             )
     whole = merged(calls)
-    sums = [row[-PACKED:] for row in rows if row[-PACKED - 1]]
-    return replace(whole, moved=Sums.mean(sums).movement()) if len(sums) == len(rows) else whole
+    if all(row[-PACKED - 1] for row in rows):
+        whole = replace(whole, moved=Sums.mean([row[-PACKED:] for row in rows]).movement())
+    return whole, all(row[0] for row in rows)
 
 
 def merged(calls: list[Call]) -> Call:

@@ -18,6 +18,7 @@ from torch import nn
 
 import arc
 from arc.decision import RecoveryWarning
+from arc.recovery import room
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 
 
@@ -141,6 +142,24 @@ def _initial_lr(rank: int, world: int, path: str) -> list[float]:
     return [lr_of(sgd), *controller.suggestion.curve]
 
 
+def _no_room(rank: int, world: int, path: str) -> list[Any]:
+    """The last rank's host has no memory for copies: nobody goes back alone."""
+    free = room.free_memory
+    if rank == world - 1:
+        room.free_memory = lambda: 100
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        controller, sgd = _controller(path, period=1)
+        for e in range(3):
+            epoch(controller, falling(e))
+        decision = epoch(controller, [float("nan")] * 10)
+    room.free_memory = free
+    assert decision is not None
+    told = [str(w.message) for w in caught if "another rank keeps no state" in str(w.message)]
+    assert len(told) == (rank < world - 1)
+    return [decision.restored, lr_of(sgd)]
+
+
 def _absent(rank: int, world: int, path: str) -> str:
     """The last rank never comes: the others end in the time-out. Must be the last scenario."""
     controller, _ = _controller(path)
@@ -162,7 +181,17 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         world_size=world,
         timeout=timedelta(seconds=60),
     )
-    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step, _sharded, _initial_lr)
+    scenarios = (
+        _averaged,
+        _uneven,
+        _not_finite,
+        _other_lr,
+        _empty,
+        _out_of_step,
+        _sharded,
+        _initial_lr,
+        _no_room,
+    )
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
     dist.barrier()
     group: Any = dist.group.WORLD
