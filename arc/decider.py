@@ -41,6 +41,7 @@ class Decider:
         optimizers: whose LRs move.
         copies: states to go back to; None guards the LR alone.
         follows: whether the optimizers' parameters are torch's, so that their movement can be seen.
+        group: process group of the ranks that train together; None: all.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Decider:
         copies: Copies | None,
         *,
         follows: bool,
+        group: Any = None,
     ) -> None:
         self.history = History()
         self.recovery = GoingBack(settings, optimizers, copies)
@@ -58,6 +60,7 @@ class Decider:
         self.logged_movement: Movement | None = None
         """How the weights moved in the call that ends next, where a log tells it (a replay)."""
         self.on_restore: Callable[[Decision], object] | None = None
+        self._group = group
         self._network = network.eval()
         self._settings = settings
         self._optimizers = optimizers
@@ -91,7 +94,7 @@ class Decider:
             losses=call.losses if self._ends_period else (),
         )
         parts = None if self._sketches is None else self._sketches.parts
-        call, copies = over_ranks(call, parts, copies=self.recovery.copies is not None)
+        call, copies = over_ranks(call, parts, copies=self.recovery.copies is not None, group=self._group)
         if not copies and self.recovery.copies is not None:
             self.recovery.copies = None
             self._notices.no_copies(epoch)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arc.history.ranks import mean_over_ranks
 from arc.methods.loss_curve import LR_RANGE, THRESHOLD, Points, analyse, refine
 from arc.methods.method import Method, State, require
-from arc.methods.over_ranks import mean_over_ranks
 from arc.methods.run import Cost, Run, set_lr
 from arc.methods.schedule import Constant
 from arc.methods.torch_run import LossFunction, TorchRun, refuse_one_pass, sample
@@ -61,7 +62,7 @@ def suggest(
     steps: int = STEPS,
     lr_range: tuple[float, float] = LR_RANGE,
     threshold: float = THRESHOLD,
-    over_ranks: bool = False,
+    over_ranks: Any = False,
 ) -> Suggestion:
     """Suggest an initial LR. Model, optimizer and random states are left as they were.
 
@@ -76,7 +77,8 @@ def suggest(
         lr_range: lowest and highest candidate.
         threshold: decades between neighbours at which a point counts as known.
         over_ranks: whether all ranks of a distributed run search together: each on its own data, the
-            validation losses averaged, so that all of them find one LR. Every rank has to take part.
+            validation losses averaged, so that all of them find one LR. Every rank has to take part. True,
+            or the process group of the ranks that train together.
 
     Raises:
         TypeError: no model, optimizer, function or batches where one is needed.
@@ -102,7 +104,9 @@ def suggest(
         steps=steps,
         lr_range=lr_range,
         threshold=threshold,
-        agreed=mean_over_ranks if over_ranks else float,
+        agreed=partial(mean_over_ranks, group=None if over_ranks is True else over_ranks)
+        if over_ranks
+        else float,
     )
 
 

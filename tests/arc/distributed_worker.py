@@ -160,6 +160,19 @@ def _no_room(rank: int, world: int, path: str) -> list[Any]:
     return [decision.restored, lr_of(sgd)]
 
 
+def _groups(rank: int, world: int, path: str) -> float:
+    """Half of the ranks train one model, half another one, at another LR."""
+    halves = [list(range(world // 2)), list(range(world // 2, world))]
+    groups = [dist.new_group(half) for half in halves]
+    mine = next(i for i, half in enumerate(halves) if rank in half)
+    sgd = optimizer(0.1 * (1 + mine))
+    controller = arc.Controller.from_pretrained(path, sgd, period=2, process_group=groups[mine])
+    for e in range(4):
+        losses = [loss + rank for loss in falling(e)]
+        epoch(controller, losses if mine else losses[::-1])
+    return lr_of(sgd)
+
+
 def _absent(rank: int, world: int, path: str) -> str:
     """The last rank never comes: the others end in the time-out. Must be the last scenario."""
     controller, _ = _controller(path)
@@ -191,6 +204,7 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         _sharded,
         _initial_lr,
         _no_room,
+        _groups,
     )
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
     dist.barrier()

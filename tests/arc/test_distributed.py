@@ -50,6 +50,10 @@ def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: i
     for other in ranks[1:]:
         assert {k: other[k] for k in same} == {k: first[k] for k in same}
 
+    half = world // 2
+    lrs = [rank["groups"] for rank in ranks]
+    assert len(set(lrs[:half])) == len(set(lrs[half:])) == 1 and lrs[0] != lrs[-1]
+
     alone = arc.Controller(optimizer(0.1, 0.01), network=network, period=2)
     for e in range(6):
         epoch(alone, falling(e), val_loss=1.0 / (e + 1) if e % 2 else None)
