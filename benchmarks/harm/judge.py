@@ -79,7 +79,7 @@ def _rescued(row: Mapping[str, Any]) -> bool:
     return bool(row["rescued"] < FLOOR_RATIO)
 
 
-def _lost(row: Mapping[str, Any]) -> bool:
+def lost(row: Mapping[str, Any]) -> bool:
     """Whether a run ends no better than it began. Where a run's loss may be negative, or rises by intent
     (it validates another one), so does that without a controller."""
     return not _number(row["final"]) <= _number(row["initial"])
@@ -121,7 +121,7 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
         floors_network=sum(any(at_floor(r) for r in p) and not any(map(_rescued, p)) for p in pairs),
         errors=sum(bool(row["error"]) for pair in pairs for row in pair),
         lost=sum(
-            _lost(rows[seed, arm]) and not _lost(rows[seed, "none"])
+            lost(rows[seed, arm]) and not lost(rows[seed, "none"])
             for seed in seeds
             for arm in ("arc", "guard")
             if (seed, "none") in rows
