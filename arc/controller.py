@@ -251,7 +251,7 @@ class Controller:
         losses = self._journal.losses(self._decider.history.losses)
         report = self._decider.report(records, val)
         if report.kept:
-            self._log.append(Logged(report.epoch, report.lr, report.mean, report.val_loss))
+            self._log.append(Logged.of(report))
         decision = self._decider.call(report)
         if decision is not None:
             self.decisions.append(decision)

@@ -40,11 +40,12 @@ class Journal:
     """Appends each call of ``step()`` to a log and to a TensorBoard writer, if there are any.
 
     A log's first line holds version, settings and a digest of the network; every other line is one call:
-    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``train_losses`` (at most 128 of them;
-    ``every`` says of which steps), ``movement`` of the weights and, where there was one, ``decision``. A line
-    is written at once. A run that starts again in the same directory puts the earlier log aside; one that is
-    resumed goes on where its checkpoint was made. In a distributed run rank 0 writes. What cannot be written
-    (a full disk, a directory that vanished) is told once, and the training goes on without a log.
+    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``distance`` (of the LR from the best one, as
+    estimated), ``train_losses`` (at most 128 of them; ``every`` says of which steps), ``movement`` of the
+    weights and, where there was one, ``decision``. A line is written at once. A run that starts again in the
+    same directory puts the earlier log aside; one that is resumed goes on where its checkpoint was made. In a
+    distributed run rank 0 writes. What cannot be written (a full disk, a directory that vanished) is told
+    once, and the training goes on without a log.
 
     Args:
         directory: of the log; made if need be.
@@ -80,7 +81,8 @@ class Journal:
             return
         if self._file is not None:
             thin = 2 ** max(0, math.ceil(math.log2(len(losses) / LOSSES))) if losses else 1
-            line = call._asdict() | {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
+            line = {k: v for k, v in call._asdict().items() if k != "cosine"}  # that is part of the movement
+            line |= {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
             every = thin * report.stride
             line |= {"every": every} if every > 1 else {}
             line |= {"movement": {k: _short(v) for k, v in report.movement.items()}}
@@ -166,9 +168,10 @@ def read(directory: str | Path) -> RunLog:
                 network = str(row.get("network", ""))
                 settings = {OLD_NAMES.get(name, name): value for name, value in row["settings"].items()}
                 continue
-            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"])
-            decision = Decision.from_dict(row["decision"]) if "decision" in row else None
             movement = {str(k): _long(v) for k, v in row.get("movement", {}).items()}
+            signs = movement.get("cosine"), row.get("distance")
+            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"], *signs)
+            decision = Decision.from_dict(row["decision"]) if "decision" in row else None
             losses = [float(v) for v in row.get("train_losses", ())]
             looked = Seen(losses, int(row.get("every", 1)), movement)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
