@@ -40,7 +40,7 @@ class Journal:
     """Appends each call of ``step()`` to a log and to a TensorBoard writer, if there are any.
 
     A log's first line holds version, settings and a digest of the network; every other line is one call:
-    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``distance`` (of the LR from the best one, as
+    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``distance`` (of the LR from the best, as
     estimated), ``train_losses`` (at most 128 of them; ``every`` says of which steps), ``movement`` of the
     weights and, where there was one, ``decision``. A line is written at once. A run that starts again in the
     same directory puts the earlier log aside; one that is resumed goes on where its checkpoint was made. In a
