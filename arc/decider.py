@@ -253,29 +253,13 @@ class Decider:
         else:
             self._policy.forget()
         decision = replace(
-            self._apply(move, self._probabilities, self._reason(report, move, overfits)),
+            self._apply(move, self._probabilities, words.of_distance(report, overfits, move.note)),
             distance=None if math.isnan(report.distance) else report.distance,
             overfits=overfits,
         )
         if decision.multiplier > 1 and self._optimizers.in_control:
             self._state = self._state.raised(report, decision.multiplier)
         return decision
-
-    def _reason(self, report: Report, move: Move, overfits: int | None) -> str:
-        seen = ""
-        if report.weights and not math.isnan(report.shift):
-            seen = f"the weights move {report.shift:.1%} a call"
-            if not math.isnan(report.cosine):
-                seen += f", cosine {report.cosine:.2f}"
-            seen += "; "
-        if overfits is not None:
-            seen += f"overfits: best validation was {overfits} calls ago; "
-        if math.isnan(report.distance):
-            return f"the weights stand still: {move.action.label}"
-        about = f"LR {report.distance:+.1f} decades from the best: {move.action.label}"
-        if move.note.startswith("LR"):
-            return f"{seen}{move.note}"
-        return f"{seen}{about}" + (f" ({move.note})" if move.note else "")
 
     def _carry_out(self, found: Verdict) -> Decision:
         self.history.drop_period()

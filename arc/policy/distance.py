@@ -46,11 +46,10 @@ def approach(
         return None
     if distance < -LOW and overfits is None:
         factor = min(10 ** (-SHARE * distance), ceiling)
-        return Move(Action.RAISE, factor, _words(distance, factor)) if factor > 1 else None
+        return Move(Action.RAISE, factor) if factor > 1 else None
     late = course.count > EARLY
     if distance > HIGH and (not late or not anneals or overfits is not None):
-        factor = 10 ** (-SHARE * distance)
-        return Move(Action.LOWER, factor, _words(distance, factor))
+        return Move(Action.LOWER, 10 ** (-SHARE * distance))
     return None
 
 
@@ -76,8 +75,3 @@ def overfitting(course: Course, noise: float) -> int | None:
     since, val = course.since_best, course.val
     risen = since >= OVERFITS and val.last > val.lowest + 2 * noise
     return since if risen and course.train.last < course.train_at_best else None
-
-
-def _words(distance: float, factor: float) -> str:
-    side, verb = ("low", "raise") if distance < 0 else ("high", "lower")
-    return f"LR about {10 ** abs(distance):.2g} times too {side}: {verb} x{factor:.2g}"

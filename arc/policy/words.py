@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Final
 
 from arc.actions import Action, probable
 from arc.history.features import PERIOD_LENGTH, Period, Window
+from arc.history.report import Report
 
 FLAT = 0.5
 """A loss is called falling or rising when its last third differs by this many deviations from its first."""
+
+RIGHT: Final = 0.1
+"""Decades up to which an LR is called about right."""
+
+
+def of_distance(report: Report, overfits: int | None, note: str = "") -> str:
+    """How far the LR is off, what tells it, and which rule had a say.
+
+    Args:
+        report: of the call.
+        overfits: calls since the lowest validation loss where the net overfits, else None.
+        note: a rule's words, if one had a say.
+    """
+    if math.isnan(report.distance):
+        return "the weights stand still"
+    side = "low" if report.distance < 0 else "high"
+    right = abs(report.distance) < RIGHT
+    said = ["LR about right" if right else f"LR about {10 ** abs(report.distance):.2g} times too {side}"]
+    if report.weights and not math.isnan(report.shift):
+        cosine = "" if math.isnan(report.cosine) else f", cosine {report.cosine:.2f}"
+        said.append(f"the weights move {report.shift:.1%} a call{cosine}")
+    if overfits is not None:
+        said.append(f"overfits: best validation was {overfits} calls ago")
+    return "; ".join(said) + (f" ({note})" if note else "")
 
 
 def reason(

@@ -102,9 +102,15 @@ def _charts(log: RunLog, width: int, height: int) -> str:
     signs = [
         chart(title, [Line(name=name, kind="sign", points=found)], width=width, height=150, log=False)
         for name, title in SIGNS.items()
-        if (found := points(log.calls, name))
+        if (found := _of_every_call(log, name))
     ]
     return "\n".join([above, below, *signs])
+
+
+def _of_every_call(log: RunLog, name: str) -> list[tuple[float, float]]:
+    """NaN where it is not known, so that all charts have the same calls below them; empty if it never is."""
+    known = dict(points(log.calls, name))
+    return [(call.epoch, known.get(call.epoch, math.nan)) for call in log.calls if known]
 
 
 def _table(decisions: Sequence[Decision]) -> str:
