@@ -9,6 +9,7 @@ from typing import Final
 from arc.actions import Action, probable
 from arc.history.features import PERIOD_LENGTH, Period, Window
 from arc.history.report import Report
+from arc.numbers import two_digits
 
 FLAT = 0.5
 """A loss is called falling or rising when its last third differs by this many deviations from its first."""
@@ -29,7 +30,9 @@ def of_distance(report: Report, overfits: int | None, note: str = "") -> str:
         return "the weights stand still"
     side = "low" if report.distance < 0 else "high"
     right = abs(report.distance) < RIGHT
-    said = ["LR about right" if right else f"LR about {10 ** abs(report.distance):.2g} times too {side}"]
+    said = [
+        "LR about right" if right else f"LR about {two_digits(10 ** abs(report.distance))} times too {side}"
+    ]
     if report.weights and not math.isnan(report.shift):
         cosine = "" if math.isnan(report.cosine) else f", cosine {report.cosine:.2f}"
         said.append(f"the weights move {report.shift:.1%} a call{cosine}")
