@@ -1,4 +1,4 @@
-"""FSDP2 with torch.distributed.checkpoint: torchrun --nproc-per-node 2 examples/fsdp2_checkpoint.py [CALLS [STOP]]
+"""FSDP2, torch.distributed.checkpoint: torchrun --nproc-per-node 2 examples/fsdp2_checkpoint.py [CALLS [STOP]]
 
 Started again in the same folder it goes on where it stopped, with the same decisions.
 """
@@ -60,13 +60,9 @@ for call in range(start, stop):
         val_loss = loss_of(torch.Generator().manual_seed(-1 - rank))
     decision = controller.step(val_loss=val_loss)  # one collective: every rank decides alike
     weights, states = get_state_dict(model, optimizer)
-    dcp.save(
-        {"model": weights, "optimizer": states}, storage_writer=dcp.FileSystemWriter(folder, overwrite=True)
-    )
+    writer = dcp.FileSystemWriter(folder, overwrite=True)
+    dcp.save({"model": weights, "optimizer": states}, storage_writer=writer)
     torch.save({"call": call + 1, "controller": controller.state_dict()}, own)
     if rank == 0:
-        print(
-            f"call {call + 1}: LR {optimizer.param_groups[0]['lr']:.4e}, {decision and decision.deed}",
-            flush=True,
-        )
+        print(decision or f"call {call + 1}", flush=True)
 dist.destroy_process_group()

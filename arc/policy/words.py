@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from arc.actions import Action, probable
+from arc.decision import two_digits
 from arc.history.features import PERIOD_LENGTH, Period, Window
-from arc.history.report import Report
-from arc.numbers import two_digits
+
+if TYPE_CHECKING:  # advice does without torch
+    from arc.history.report import Report
 
 FLAT = 0.5
 """A loss is called falling or rising when its last third differs by this many deviations from its first."""
@@ -29,10 +31,8 @@ def of_distance(report: Report, overfits: int | None, note: str = "") -> str:
     if math.isnan(report.distance):
         return "the weights stand still"
     side = "low" if report.distance < 0 else "high"
-    right = abs(report.distance) < RIGHT
-    said = [
-        "LR about right" if right else f"LR about {two_digits(10 ** abs(report.distance))} times too {side}"
-    ]
+    off = f"LR about {two_digits(10 ** abs(report.distance))} times too {side}"
+    said = ["LR about right" if abs(report.distance) < RIGHT else off]
     if report.weights and not math.isnan(report.shift):
         cosine = "" if math.isnan(report.cosine) else f", cosine {report.cosine:.2f}"
         said.append(f"the weights move {report.shift:.1%} a call{cosine}")
