@@ -1,4 +1,4 @@
-"""FSDP2, torch.distributed.checkpoint: torchrun --nproc-per-node 2 examples/fsdp2_checkpoint.py [CALLS [STOP]]
+"""FSDP2 and its checkpoints: torchrun --nproc-per-node 2 examples/fsdp2_checkpoint.py [CALLS [STOP]]
 
 Started again in the same folder it goes on where it stopped, with the same decisions.
 """

@@ -103,6 +103,17 @@ def test_every_adapter_has_an_entry_in_the_api() -> None:
             assert f"::: arc.integrations.{file.stem}.ARCCallback\n" in API
 
 
+def test_a_release_is_what_is_tested_under_the_version_of_one_file() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    assert any(step.get("run") == "make wheel" for step in jobs["build"]["steps"])
+    assert jobs["publish"]["permissions"] == {"id-token": "write"} and "password" not in jobs["publish"]
+    lines = (ROOT / "arc/_version.py").read_text().splitlines()
+    assert f'__version__ = "{arc.__version__}"' in lines and "^__version__ = " in text  # what it looks for
+    assert "version" in PROJECT["dynamic"] and "version" not in PROJECT
+    assert not re.search(r"^version:", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+
+
 def test_the_public_ci_makes_what_there_is_on_every_python_that_is_promised() -> None:
     strategy = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["check"]["strategy"]
     rules = (ROOT / "Makefile").read_text()
