@@ -39,7 +39,7 @@ def test_fsdp2_with_a_distributed_checkpoint_resumes_exactly(tmp_path: Path) -> 
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     whole, parts = ((tmp_path / name / "0.txt").read_text() for name in ("whole", "parts"))
