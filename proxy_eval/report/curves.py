@@ -12,8 +12,8 @@ import pandas as pd
 from proxy_eval.report.figures import new, save, style
 
 DECADES = (-1.0, 0.0, 1.0)
-SHOWN = 0.9
-"""Part of the losses of a task's figure that its axis holds."""
+SHOWN, TIMES = 0.9, 4.0
+"""An axis holds at most this part of the losses, and this many times what the median is above the best."""
 LOWEST = 100.0
 """A schedule that ends at 0 is drawn down to the lowest LR0 divided by this."""
 MARKS = {"raise": "^", "keep": "|", "lower": "v"}
@@ -81,6 +81,7 @@ def _limit(axes: Any, losses: Sequence[float]) -> None:
     """Most of what is drawn fills the axis; losses far above, of a run that breaks, leave it."""
     finite = np.array([loss for loss in losses if np.isfinite(loss)])
     if len(finite):
-        low, high = float(finite.min()), float(np.quantile(finite, SHOWN))
+        low = float(finite.min())
+        high = min(float(np.quantile(finite, SHOWN)), low + TIMES * (float(np.median(finite)) - low))
         if high > low:
             axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
