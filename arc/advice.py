@@ -13,7 +13,7 @@ from arc.decision import Decision
 from arc.history.features import MAX_PERIODS, Period, featurise
 from arc.network import numpy as numpy_network
 from arc.network import weights
-from arc.policy import words
+from arc.policy.probabilities import reason
 
 
 def advise(
@@ -72,5 +72,5 @@ def advise(
         lr_before=(before,),
         lr_after=(after if 0 < after < math.inf else before,),
         epoch=len(val),
-        reason=words.reason(history, window, span, probabilities, action),
+        reason=reason(history, window, span, probabilities, action),
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +13,21 @@ from torch import Tensor, nn
 from arc.decider import Decider
 from arc.decision import Decision
 from arc.history.losses import Loss
-from arc.lr0 import set_lr0
+from arc.initial_lr import set_lr0
 from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
+from arc.network.shared import Shared
+from arc.notices import say, wanted
 from arc.numbers import number
 from arc.optimizers.handle import Optimizers
 from arc.optimizers.lrs import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
-from arc.recovery.asked import asked_for
+from arc.recovery.room import asked_for
 from arc.settings import Mode, Settings, renamed
-from arc.state import VERSION, check
 from arc.view.journal import Journal
 from arc.view.plot import Logged, draw
-from arc.view.say import say, wanted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,13 +35,11 @@ if TYPE_CHECKING:
     from arc.methods.step_sampling import Suggestion
 
 
-CARD: Final = """# ARC controller
-
-Weights of a network that was given to `arc.Controller(optimizer, network=...)`.
-"""
+VERSION: Final = 5
+"""Of a controller's saved state."""
 
 
-class Controller:
+class Controller(Shared):
     """Changes an optimizer's LR while it trains, from the losses alone.
 
     Call :meth:`record` with the training loss of every optimizer step and :meth:`step` once per epoch
@@ -158,61 +155,6 @@ class Controller:
         self._records = 0
         self._skip: float = warmup
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        path: str | Path,
-        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
-        *,
-        revision: str | None = None,
-        **settings: Any,
-    ) -> Self:
-        """A controller with the network of a controller directory, or of one on the Hugging Face hub.
-
-        Args:
-            path: a directory, or ``owner/name`` on the hub (needs ``pip install arc-lr[hub]``).
-            optimizer: as for the class.
-            revision: branch, tag or commit on the hub; a commit gives the same network for ever.
-            settings: as for the class.
-
-        Raises:
-            WeightsError: nothing usable there; the message says what was tried.
-        """
-        from arc.network import hub
-
-        return cls(optimizer, network=weights.load(hub.folder(path, revision=revision)), **settings)
-
-    def save_pretrained(self, directory: str | Path, *, card: str | None = None) -> None:
-        """Write the network as a controller directory, for :meth:`from_pretrained`; not the run's state.
-
-        Args:
-            directory: replaced if it exists (ValueError if it holds other files).
-            card: the model card, Markdown; by default the one that the network came with.
-        """
-        config, known = self._network.about or ({}, CARD)
-        weights.save(self._network, directory, config, known if card is None else card)
-
-    def push_to_hub(
-        self, name: str, *, card: str | None = None, private: bool = False, message: str = "ARC controller"
-    ) -> str:
-        """Put the network on the Hugging Face hub (``pip install arc-lr[hub]``, ``hf auth login``).
-
-        Args:
-            name: ``owner/name``; the repository is made if need be.
-            card: as for :meth:`save_pretrained`.
-            private: whether a new repository is.
-            message: of the commit.
-
-        Returns:
-            The repository's address.
-        """
-        from arc.network import hub
-
-        with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder) / "controller"
-            self.save_pretrained(made, card=card)
-            return hub.push(made, name, private=private, message=message)
-
     @property
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimizer; of several the first."""
@@ -249,16 +191,16 @@ class Controller:
         val = None if val_loss is None else number(val_loss, "val_loss")
         records, self._records = self._records, 0
         losses = self._journal.losses(self._decider.history.losses)
-        report = self._decider.report(records, val)
-        if report.kept:
-            self._log.append(Logged.of(report))
-        decision = self._decider.call(report)
+        call = self._decider.end_call(records, val)
+        if call.kept:
+            self._log.append(Logged.of(call))
+        decision = self._decider.decide(call)
         if decision is not None:
             self.decisions.append(decision)
             if self._says:
                 say(decision.line())
-        if report.kept:
-            self._journal.add(self._log[-1], losses, report, decision)
+        if call.kept:
+            self._journal.add(self._log[-1], losses, call, decision)
         return decision
 
     def plot(self, path: str | Path | None = None) -> Figure:
@@ -273,7 +215,7 @@ class Controller:
         """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
         self._skip = math.inf
         self._decider.history.clear()
-        self._decider.copies = None
+        self._decider.recovery.copies = None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
@@ -298,7 +240,7 @@ class Controller:
         Raises:
             ValueError: no such state, another version, another number of parameter groups.
         """
-        check(state, groups=self._groups)
+        _check(state, self._groups)
         before = self.state_dict()
         try:
             self._load(state)
@@ -317,3 +259,18 @@ class Controller:
         self._decider.load_state_dict(state["decider"])
         if "lrs" in state:  # the optimizers' states may be loaded before or after this one
             self._steering.left = tuple(map(float, state["lrs"]))
+
+
+def _check(state: Any, groups: list[int]) -> None:
+    """ValueError unless ``state`` is of this version, and of optimizers with so many groups each."""
+    version = state.get("version") if isinstance(state, dict) else None
+    if not isinstance(version, int) or version != VERSION:
+        raise ValueError(f"got {state!r:.60}, need a state of an arc.Controller, version {VERSION}")
+    saved = state.get("groups")
+    if saved != groups:
+        there = " + ".join(f"{count!r:.20}" for count in (saved if isinstance(saved, list) else [saved]))
+        here = " + ".join(map(str, groups))
+        raise ValueError(
+            f"got a state with {there} parameter groups for an optimizer with {here}; build the optimizers "
+            "with the same groups and in the same order, or start with a new controller"
+        )

@@ -100,6 +100,10 @@ class Settings:
         n, total = self.annealed_epochs, self.total_calls
         return n > 0 and total is not None and total - n <= epoch <= total
 
+    def anneal_to_come(self, epoch: int) -> bool:
+        """Whether there is a final fall of the LR, and the training is not past its end."""
+        return self.annealed_epochs > 0 and not self.passed(epoch)
+
     def passed(self, epoch: int) -> bool:
         """Whether the training goes on after its last call."""
         return self.total_calls is not None and epoch > self.total_calls

@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +15,66 @@ import numpy.typing as npt
 from arc.history.blocks import POINTS
 from arc.history.movement import Movement
 
+if TYPE_CHECKING:
+    from arc.network.estimator import Estimate
+
 CALLS: Final = 4
 """Calls that are kept in full."""
 
 
+SEEN: Final = ("lr", "steps", "val_loss", "means", "spreads")
+"""What a network sees of a call, beside ``moved``; all that is kept of it in a state."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a training did between two calls of ``step()``.
+    """What a training did between two calls of ``step()``: one record, whatever asks.
+
+    The first six are what a network sees; the row of a trial holds no more. The rest only a live controller
+    knows.
 
     Attributes:
         lr: the LR in force (of any one parameter group, always the same).
-        steps: optimizer steps.
+        steps: optimizer steps (losses recorded, those of a warmup included).
         means, spreads: the training losses as :func:`arc.history.blocks.blocks` gives them.
-        val_loss: the validation loss at its end; None without one.
+        val_loss: the validation loss at its end; None if there was none or none that is finite.
         moved: how the weights moved; None where they are not followed.
+        epoch: its number, from 1.
+        kept: losses in the buffer since the last call or before it; 0 during the warmup.
+        mean: of the finite training losses; NaN if none is.
+        first: the first of them that is finite; NaN likewise.
+        bad: share of them that is not finite.
+        blocks: means of up to :data:`~arc.history.losses.BLOCKS` stretches of them.
+        losses: the period's losses when it ends with this call; otherwise empty.
+        stride: steps from one of ``losses`` to the next.
+        estimate: what a network that sees movement says of it; None where it was not asked. Every rank asks
+            for itself, of what all ranks know.
     """
 
     lr: float
     steps: int
-    means: Sequence[float]
-    spreads: Sequence[float]
+    means: Sequence[float] = ()
+    spreads: Sequence[float] = ()
     val_loss: float | None = None
     moved: Movement | None = None
+    epoch: int = 0
+    kept: int = 0
+    mean: float = math.nan
+    first: float = math.nan
+    bad: float = 0.0
+    blocks: Sequence[float] = ()
+    losses: Sequence[float] = ()
+    stride: int = 1
+    estimate: Estimate | None = None
+
+    @property
+    def distance(self) -> float:
+        """log10(LR / best LR) as estimated; NaN where nobody was asked."""
+        return math.nan if self.estimate is None else self.estimate.distance
 
     @functools.cached_property
-    def mean(self) -> float:
-        """Mean training loss."""
+    def level(self) -> float:
+        """Mean of ``means``."""
         return math.fsum(self.means) / len(self.means)
 
     @functools.cached_property
@@ -56,10 +90,9 @@ class Call:
         return both if count == POINTS else both[:, np.arange(POINTS) * count // POINTS]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types; :meth:`from_dict` reads them."""
-        plain = {name: getattr(self, name) for name in ("lr", "steps", "val_loss")}
+        """What a network sees, as plain types; :meth:`from_dict` reads them."""
         moved = None if self.moved is None else {k: _plain(v) for k, v in asdict(self.moved).items()}
-        return plain | {"means": list(self.means), "spreads": list(self.spreads), "moved": moved}
+        return {name: _plain(getattr(self, name)) for name in SEEN} | {"moved": moved}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -128,9 +161,9 @@ class Course:
         self.first_lr = self.first_lr if self.count else call.lr
         self.count += 1
         self.calls.append(call)
-        self.train.add(call.mean, self.count)
+        self.train.add(call.level, self.count)
         if call.val_loss is not None and self.val.add(call.val_loss, self.count):
-            self.train_at_best = call.mean
+            self.train_at_best = call.level
 
     @property
     def since_best(self) -> int:
@@ -158,4 +191,4 @@ class Course:
 
 
 def _plain(value: Any) -> Any:
-    return [float(v) for v in value] if isinstance(value, tuple) else value
+    return [float(v) for v in value] if isinstance(value, list | tuple) else value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from arc.history.blocks import blocks
+from arc.history.course import Call
 from arc.numbers import number
 
 CAPACITY: Final = 1024
@@ -20,27 +22,6 @@ Loss = float | int | np.number[Any] | Tensor
 
 BLOCKS: Final = 8
 """Stretches of a call whose means tell how much its losses scatter."""
-
-
-class CallLosses(NamedTuple):
-    """The losses since the last call, and those of the period so far.
-
-    Attributes:
-        mean: of those that are finite; NaN if none is.
-        first: the first of them that is finite; NaN likewise.
-        bad: share of them that is not finite; small and above 0 where only losses were that are not kept.
-        blocks: means of up to :data:`BLOCKS` stretches of equal length, oldest first, of the finite ones.
-        points, spreads: the finite ones as :func:`arc.history.blocks.blocks` gives them.
-        period: the finite losses of the period that were kept.
-    """
-
-    mean: float
-    first: float
-    bad: float
-    blocks: tuple[float, ...]
-    points: list[float]
-    spreads: list[float]
-    period: list[float]
 
 
 class LossBuffer:
@@ -144,11 +125,15 @@ class LossBuffer:
 
     # -- what crosses to the host ----------------------------------------------------------------
 
-    def end_call(self) -> CallLosses:
-        """End a call, in one transfer of at most 4 kB; NaN and nothing if there was no loss."""
+    def end_call(self, lr: float, steps: int) -> Call:
+        """End a call, in one transfer of at most 4 kB; NaN and nothing if there was no loss.
+
+        ``bad`` is small and above 0 where only losses are not finite that were not kept.
+        """
         period, dropped = self._on_host()
+        found = Call(lr=lr, steps=steps, kept=self._count, stride=self.stride)
         if not period:
-            return CallLosses(math.nan, math.nan, 0.0, (), [], [], period)
+            return found
         since = period[min(self._call_start, len(period) - 1) :]
         self._call_start = len(period)
         if not math.isfinite(dropped):  # told once: the next call has losses of its own
@@ -159,9 +144,17 @@ class LossBuffer:
         bad = 1 - len(finite) / len(since) or (0.0 if math.isfinite(dropped) else 1 / CAPACITY)
         if not math.isfinite(sum(period)):  # an earlier call of the period may have had a bad one
             period = [loss for loss in period if math.isfinite(loss)]
-        mean, first = (sum(finite) / len(finite), finite[0]) if finite else (math.nan, math.nan)
-        return CallLosses(
-            mean, first, bad, _blocks(finite), *(blocks(finite) if finite else ([], [])), period
+        found = replace(found, bad=bad, losses=period)
+        if not finite:
+            return found
+        means, spreads = blocks(finite)
+        return replace(
+            found,
+            mean=sum(finite) / len(finite),
+            first=finite[0],
+            blocks=_blocks(finite),
+            means=means,
+            spreads=spreads,
         )
 
     def values(self) -> list[float]:

@@ -53,6 +53,16 @@ class Movement:
     tensor_cosine: Quantiles = NO_QUANTILES
     tensor_step: Quantiles = NO_QUANTILES
 
+    @property
+    def finite(self) -> bool:
+        """Whether the weights are."""
+        return math.isfinite(self.norm)
+
+    @property
+    def shift(self) -> float:
+        """|d_k| / |theta_0|, the median over the parameter tensors; NaN where none moved."""
+        return 10 ** self.tensor_step[2]
+
     def packed(self) -> list[float]:
         """The :data:`FLOATS` numbers in a row, for a collective; :meth:`unpacked` reads them."""
         scalars = [self.step, self.norm, self.start, self.distance, self.cosine, self.cosine2]

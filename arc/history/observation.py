@@ -108,12 +108,12 @@ def _window(calls: Sequence[Call]) -> npt.NDArray[np.float32]:
 
 def _movement(calls: Sequence[Call]) -> dict[str, float]:
     last = calls[-1].moved
-    if last is None or not math.isfinite(last.norm):
+    if last is None or not last.finite:
         return {}
     known = [call.moved for call in calls[-MOVED:] if call.moved is not None]
     found = {"eff": _finite(numbers(known).eff)}
     for back, moved in enumerate(reversed(known)):
-        if math.isfinite(moved.norm):
+        if moved.finite:
             found |= _of_call(moved, back)
     for i in range(5):
         found[f"tensor_cos_{i}"] = _finite(last.tensor_cosine[i])
@@ -155,8 +155,8 @@ def _training(course: Course) -> dict[str, float]:
     return {
         "fall": _clipped(fall / max(noise, 1e-12 * abs(means.lowest), 1e-300)),
         "noise": max(-3.0, min(3.0, _ratio(last.spread or noise, span))),
-        "level": _clipped((means.first - last.mean) / span),
-        "above": _clipped((last.mean - means.lowest) / span),
+        "level": _clipped((means.first - last.level) / span),
+        "above": _clipped((last.level - means.lowest) / span),
     }
 
 
@@ -171,7 +171,7 @@ def _validation(course: Course) -> dict[str, float]:
         "val_fall": _clipped((vals.before - vals.last) / span) if vals.count > 1 else 0.0,
         "val_above": _clipped((vals.last - vals.lowest) / span),
         "val_since": course.since_best / course.count,
-        "val_train": _clipped((course.train_at_best - course.calls[-1].mean) / trained),
+        "val_train": _clipped((course.train_at_best - course.calls[-1].level) / trained),
     }
 
 

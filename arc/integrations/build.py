@@ -13,8 +13,8 @@ from torch import nn
 from arc.controller import Controller
 from arc.decision import Decision
 from arc.integrations.scheduler import Scheduler
+from arc.notices import say, wanted
 from arc.policy import default as policies
-from arc.view.say import say, wanted
 
 TOTAL: Final = ("total_calls", "total_epochs")
 """The setting that says how many calls a training has, and its old name."""

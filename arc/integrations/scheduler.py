@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from arc.controller import Controller
 from arc.history.losses import Loss
 from arc.integrations.trainer import join
+from arc.notices import say, wanted
 from arc.numbers import number
-from arc.view.say import say, wanted
 
 
 class Scheduler(ReduceLROnPlateau):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from arc.history.observation import CHANNELS, NAMES
+from arc.actions import softmax
+from arc.history.observation import CHANNELS, NAMES, Observation
 from arc.network.network import digest
 
 UNITS: Final = 48
@@ -31,6 +33,20 @@ class Answer(NamedTuple):
     logits: Tensor
     distance: Tensor
     spread: Tensor
+
+
+class Estimate(NamedTuple):
+    """What the network says of one training.
+
+    Attributes:
+        probabilities: of raise, keep, lower.
+        distance: log10(LR / best LR): below 0 the LR is too low. NaN where nothing could be seen.
+        spread: the mean absolute error that it expects of ``distance``, in decades; NaN likewise.
+    """
+
+    probabilities: tuple[float, float, float]
+    distance: float = math.nan
+    spread: float = math.nan
 
 
 class Estimator(nn.Module):
@@ -70,6 +86,12 @@ class Estimator(nn.Module):
     def digest(self) -> str:
         """Sixteen hexadecimal digits that tell these weights from others."""
         return digest(self)
+
+    def estimate(self, seen: Observation) -> Estimate:
+        """What it says of one training."""
+        with torch.inference_mode():
+            answer = self(*(torch.from_numpy(part)[None] for part in seen))
+        return Estimate(softmax(answer.logits[0].tolist()), float(answer.distance), float(answer.spread))
 
     def forward(self, windows: Tensor, numbers: Tensor) -> Answer:
         """Windows (batch, 100, 4) and numbers (batch, n) to an answer."""

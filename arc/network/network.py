@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from arc.actions import softmax
+from arc.history.features import Window
+
 UNITS = 64
 """Hidden units of each LSTM layer."""
 
@@ -43,6 +46,11 @@ class Network(nn.Module):
     def digest(self) -> str:
         """Sixteen hexadecimal digits that tell these weights from others."""
         return digest(self)
+
+    def probabilities(self, window: Window) -> tuple[float, float, float]:
+        """Of raise, keep, lower for one window, as :func:`arc.featurise` makes it."""
+        with torch.inference_mode():
+            return softmax(self(torch.from_numpy(window)[None])[0].tolist())
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits of shape (batch, 3) for windows of shape (batch, 300, 3)."""

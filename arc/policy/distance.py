@@ -1,4 +1,4 @@
-"""From the distance that the network estimates to a factor on the LR.
+"""From the distance that the network estimates to a move of the LR: where a raise is decided.
 
 Far from the best LR one move takes it most of the way there. Near it the network's three actions decide, once
 a period. Source: spec/movement.md, "A closed loop of forty lines".
@@ -10,8 +10,11 @@ import math
 from typing import Final
 
 from arc.actions import Action
-from arc.history.course import Course
-from arc.policy.default import Move
+from arc.decision import two_digits
+from arc.history.course import Call, Course
+from arc.policy import probabilities
+from arc.policy.default import PAPER, Policy
+from arc.policy.probabilities import Memory, Move
 
 LOW: Final = 0.4
 """Decades below the best LR from which on it is raised,"""
@@ -26,8 +29,49 @@ SETTLED: Final = 10
 EARLY: Final = 8
 """Calls in which an LR that looks too high is lowered. Later the noise of a good LR looks alike, and the
 final anneal lowers it; without one, or where the net overfits, it is lowered later, too."""
+BELOW: Final = 10**-0.5
+"""No raise comes closer to an LR at which the run broke than to this share of it."""
+RIGHT: Final = 0.1
+"""Decades up to which an LR is called about right."""
 OVERFITS: Final = 3
 """Calls since the lowest validation loss after which a net may be said to overfit."""
+
+
+def decide(
+    call: Call,
+    course: Course,
+    memory: Memory,
+    *,
+    policy: Policy,
+    period: int,
+    anneals: bool,
+    overfits: int | None = None,
+    ceiling: float = math.inf,
+) -> Move | None:
+    """The move that follows from a call, its reason in words as the note; None where nothing is decided.
+
+    Args:
+        call: the one that ends, with what the network says of it.
+        course: of the training, that call included.
+        memory: of the move before.
+        policy: the user's rules; ``PAPER`` knows the three actions alone.
+        period: calls from one decision near the best LR to the next.
+        anneals: whether a final anneal is to come.
+        overfits: as :func:`overfitting` says it.
+        ceiling: the LR up to which it may be raised: what broke this run is not tried again.
+    """
+    if policy is not PAPER:
+        move = approach(call.distance, course, anneals=anneals, overfits=overfits, ceiling=ceiling / call.lr)
+        if move is not None:
+            return move._replace(note=in_words(call, overfits))
+    if call.epoch % period:
+        return None
+    if call.estimate is None:
+        return Move(Action.KEEP, 1.0, "the weights stand still", memory)
+    move = probabilities.decide(policy, memory, call.estimate.probabilities, anneals=anneals)
+    if policy is not PAPER and not allowed(move.action, call.distance, overfits=overfits):
+        move = Move(Action.KEEP, 1.0, after=move.after)
+    return move._replace(note=in_words(call, overfits, move.note))
 
 
 def approach(
@@ -37,10 +81,8 @@ def approach(
 
     Args:
         distance: log10(LR / best LR) as estimated.
-        course: of the training.
-        anneals: whether a final anneal is to come.
-        overfits: calls since the lowest validation loss where the net overfits, else None.
-        ceiling: factor up to which the LR may be raised: what broke this run is not tried again.
+        course, anneals, overfits: as for :func:`decide`.
+        ceiling: factor up to which the LR may be raised.
     """
     if course.held_steps < SETTLED or (course.held < 2 and abs(distance) < CERTAIN):
         return None
@@ -53,12 +95,12 @@ def approach(
     return None
 
 
-def allowed(action: Action, distance: float, *, overfits: int | None, anneals: bool) -> bool:
+def allowed(action: Action, distance: float, *, overfits: int | None) -> bool:
     """Whether the network's action is taken near the best LR: it may not lead away from it.
 
     Args:
         action: the network's.
-        distance, overfits, anneals: as for :func:`approach`.
+        distance, overfits: as for :func:`approach`.
     """
     if action is Action.RAISE:
         return overfits is None and distance <= 0
@@ -75,3 +117,22 @@ def overfitting(course: Course, noise: float) -> int | None:
     since, val = course.since_best, course.val
     risen = since >= OVERFITS and val.last > val.lowest + 2 * noise
     return since if risen and course.train.last < course.train_at_best else None
+
+
+def in_words(call: Call, overfits: int | None, note: str = "") -> str:
+    """How far the LR is off, what tells it, and which rule had a say.
+
+    Args:
+        call: with what the network says of it.
+        overfits: as for :func:`decide`.
+        note: a rule's words, if one had a say.
+    """
+    side = "low" if call.distance < 0 else "high"
+    off = f"LR about {two_digits(10 ** abs(call.distance))} times too {side}"
+    said = ["LR about right" if abs(call.distance) < RIGHT else off]
+    if call.moved is not None and not math.isnan(call.moved.shift):
+        cosine = "" if math.isnan(call.moved.cosine) else f", cosine {call.moved.cosine:.2f}"
+        said.append(f"the weights move {call.moved.shift:.1%} a call{cosine}")
+    if overfits is not None:
+        said.append(f"overfits: best validation was {overfits} calls ago")
+    return "; ".join(said) + (f" ({note})" if note else "")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
-from arc.history.report import Report
+from arc.history.course import Call
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.9
@@ -30,6 +30,8 @@ SUDDEN: Final = 6.0
 """and at once."""
 SPANS: Final = 10.0
 """Before a run has learned, its loss is exploded so many times the span of its calls above its best."""
+UNKNOWN_LENGTH: Final = 20
+"""Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
 LOWEST_SHARE: Final = 0.01
 """No way back lowers the LR below this share of one that the run has trained well with."""
 
@@ -66,9 +68,9 @@ class State:
     exploded_best: float = math.inf
     trial_best: float = math.inf
 
-    def raised(self, report: Report, factor: float) -> State:
+    def raised(self, call: Call, factor: float) -> State:
         """The same after a decision that raised the LR."""
-        return replace(self, trial=Trial(report.mean, report.val_loss, factor))
+        return replace(self, trial=Trial(call.mean, call.val_loss, factor))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; :meth:`from_dict` reads them."""
@@ -139,10 +141,10 @@ class Verdict:
     fresh: bool = False
 
 
-def verdict(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict:
+def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict:
     """What follows from a call of ``step()``; the rules in their order, docs/controller.md states them."""
     for rule in _RULES:
-        found = rule(state, report, yard, now)
+        found = rule(state, call, yard, now)
         if found is not None:
             return found
     calls = state.good_calls + 1
@@ -157,23 +159,28 @@ def in_start(state: State, now: Situation) -> bool:
     return start and now.has("initial") and now.relearns
 
 
+def relearns(epoch: int, total: int | None, period: int) -> bool:
+    """Whether what is left of a run after ``epoch`` calls would do to begin again."""
+    return 2 * epoch <= total if total else epoch <= max(UNKNOWN_LENGTH, 6 * period)
+
+
 # -- the rules --------------------------------------------------------------------------------
 
 
-def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """Weights that are not finite, or losses that mostly are not; a few bad losses lower nothing."""
-    lost = report.whole == 0
-    if not lost and report.bad <= 0.5 and math.isfinite(report.mean):
+    lost = call.moved is not None and not call.moved.finite
+    if not lost and call.bad <= 0.5 and math.isfinite(call.mean):
         return None
     trouble = (
-        "the weights are not finite" if lost else f"{report.bad:.0%} of the training losses are not finite"
+        "the weights are not finite" if lost else f"{call.bad:.0%} of the training losses are not finite"
     )
     if state.trial is not None and now.has("good"):
         reason = f"{trouble} after a raise, went back to the state before it"
         return _taken_back(state, reason, restore="good")
     if now.has("initial") and (in_start(state, now) or not state.good_calls):
         return _again(state, trouble)
-    factor = _floored(now.strength, report, yard)
+    factor = _floored(now.strength, call, yard)
     back = ", went back to the last good state" if now.has("good") else ""
     return Verdict(
         state=replace(state, trial=None, blown=0),
@@ -183,17 +190,17 @@ def _broken(state: State, report: Report, yard: Yardstick, now: Situation) -> Ve
     )
 
 
-def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A raise after which all losses got worse beyond their noise: at once, or when the period ends."""
     trial = state.trial
     if trial is None or not (now.undo and now.has("good")):
         return None
     clear = SUDDEN if not now.ends_period else CLEAR
-    if not _worse(report.mean, trial.mean, yard.noise, clear):
+    if not _worse(call.mean, trial.mean, yard.noise, clear):
         return None
-    if report.val_loss is not None and trial.val_loss is not None:
+    if call.val_loss is not None and trial.val_loss is not None:
         scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-        if not _worse(report.val_loss, trial.val_loss, scatter, clear):
+        if not _worse(call.val_loss, trial.val_loss, scatter, clear):
             return None
     reason = "all losses got worse after a raise, took it back"
     if yard.best >= state.trial_best:
@@ -202,38 +209,38 @@ def _trial(state: State, report: Report, yard: Yardstick, now: Situation) -> Ver
     return _taken_back(after, f"{reason} and went back to the state before it", restore="good")
 
 
-def _too_high(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A start at an LR that the network tells to be far too high."""
-    if not (in_start(state, now) and now.lowers) or now.anneals or not report.distance > TOO_HIGH:
+    if not (in_start(state, now) and now.lowers) or now.anneals or not call.distance > TOO_HIGH:
         return None
-    learns = yard.first is None or report.mean < yard.first
-    if learns and not report.distance > RUINOUS:
+    learns = yard.first is None or call.mean < yard.first
+    if learns and not call.distance > RUINOUS:
         return None  # a lower LR will do
-    trouble = f"LR about {10**report.distance:.0f} times too high"
-    return replace(_again(state, trouble), factor=10 ** (-0.8 * report.distance))
+    trouble = f"LR about {10**call.distance:.0f} times too high"
+    return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
 
 
-def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) -> Verdict | None:
+def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A loss that has lost all that was learned, two calls in a row and not coming down."""
-    if not now.explosions or not _exploded(report, yard):
+    if not now.explosions or not _exploded(call, yard):
         return None
-    recovers = report.mean < state.blown_mean - yard.noise
-    after = replace(state, blown=state.blown + 1, blown_mean=report.mean)
+    recovers = call.mean < state.blown_mean - yard.noise
+    after = replace(state, blown=state.blown + 1, blown_mean=call.mean)
     if state.blown == 0 or recovers:
         return Verdict(state=after)
     after = replace(after, blown=0, blown_mean=math.inf, trial=None)
     if yard.best >= state.exploded_best:  # it came back to this after the last time
         return Verdict(
             state=after,
-            reason=f"training loss stays at {report.mean:.3g} after a way back: taken as it is from here",
-            factor=max(1.0, yard.best_lr / report.lr),
+            reason=f"training loss stays at {call.mean:.3g} after a way back: taken as it is from here",
+            factor=max(1.0, yard.best_lr / call.lr),
             good=True,
             keep=now.copies,
             fresh=True,
         )
     after = replace(after, exploded_best=yard.best)
-    trouble = f"training loss exploded to {report.mean:.3g} (was {yard.best:.3g} to {yard.highest:.3g})"
-    factor = _floored(now.strength, report, yard)
+    trouble = f"training loss exploded to {call.mean:.3g} (was {yard.best:.3g} to {yard.highest:.3g})"
+    factor = _floored(now.strength, call, yard)
     back = ", went back to the last good state" if now.has("good") else ""
     return Verdict(
         state=after,
@@ -243,7 +250,7 @@ def _explosion(state: State, report: Report, yard: Yardstick, now: Situation) ->
     )
 
 
-_RULES: Final[tuple[Callable[[State, Report, Yardstick, Situation], Verdict | None], ...]] = (
+_RULES: Final[tuple[Callable[[State, Call, Yardstick, Situation], Verdict | None], ...]] = (
     _broken,
     _trial,
     _too_high,
@@ -282,28 +289,24 @@ def _worse(value: float, before: float, noise: float, clear: float) -> bool:
     return value > before + clear * math.sqrt(2) * noise  # never where the noise is not known
 
 
-def _exploded(report: Report, yard: Yardstick) -> bool:
+def _exploded(call: Call, yard: Yardstick) -> bool:
     if yard.first is None or not math.isfinite(yard.noise):
         return False
     limit = (
         yard.first if yard.learned else yard.best + SPANS * max(yard.highest - yard.best, SUDDEN * yard.noise)
     )
-    if report.mean < limit or report.mean < yard.best + SUDDEN * yard.noise:
+    if call.mean < limit or call.mean < yard.best + SUDDEN * yard.noise:
         return False
-    if report.val_loss is None or not math.isfinite(yard.best_val):
+    if call.val_loss is None or not math.isfinite(yard.best_val):
         return True
     scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-    return report.val_loss > yard.best_val + CLEAR * scatter  # else only the objective has changed
+    return call.val_loss > yard.best_val + CLEAR * scatter  # else only the objective has changed
 
 
-def _floored(factor: float, report: Report, yard: Yardstick) -> float:
+def _floored(factor: float, call: Call, yard: Yardstick) -> float:
     """The factor, but none that carries the LR below a hundredth of one that trained well."""
-    return min(1.0, max(factor, LOWEST_SHARE * yard.best_lr / report.lr))
+    return min(1.0, max(factor, LOWEST_SHARE * yard.best_lr / call.lr))
 
 
 def _stays(factor: float) -> str:
     return "; the LR stays, a hundredth of what trained well" if factor == 1 else ""
-
-
-def _low(report: Report) -> float:
-    return min(report.blocks, default=report.mean)

@@ -1,19 +1,53 @@
-"""How much memory copies take, and whether the host has room for them."""
+"""Which copies a controller keeps: what was asked for, how much memory they take, whether there is room."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 
+from arc.decision import RecoveryWarning
 from arc.optimizers.lrs import listed
+from arc.policy.default import PAPER
+from arc.recovery.copies import Copies
 from arc.recovery.tensors import local, usable
+from arc.settings import Settings
 
 SHARE: Final = 4
 """Copies may take one part in so many of the free host memory."""
+
+
+def asked_for(
+    optimizers: Sequence[torch.optim.Optimizer],
+    model: nn.Module | None,
+    settings: Settings,
+    extra_state: Sequence[Any],
+) -> Copies | None:
+    """The copies that a controller's settings ask for; None where ``auto`` finds no room for them.
+
+    Raises:
+        ValueError: ``model`` is no module.
+    """
+    asked = settings.rollback
+    if model is not None and not isinstance(model, nn.Module):
+        raise ValueError(f"got model={model!r:.80}, need a torch module or None")
+    if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is PAPER):
+        return None
+    if asked == "auto" and not fits(optimizers, model):
+        warnings.warn(
+            "two copies of the state would take more than a quarter of the free memory: ARC guards the LR "
+            "alone; rollback=True keeps them all the same, rollback='folder' keeps them in files",
+            RecoveryWarning,
+            stacklevel=3,
+        )
+        return None
+    folder = None if isinstance(asked, bool) or asked == "auto" else asked
+    return Copies(optimizers, model, extra_state=extra_state, folder=folder)
 
 
 def nbytes(optimizers: Any, model: nn.Module | None = None) -> int:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from arc.history.report import Report
+from arc.history.course import Call
 
 SEEN: Final = 12
 """Calls that the scatter is taken of, the last good ones."""
@@ -45,27 +45,27 @@ class Yardstick:
         self._means: deque[float] = deque(maxlen=SEEN)
         self._vals: deque[float] = deque(maxlen=SEEN)
 
-    def begin(self, report: Report) -> None:
+    def begin(self, call: Call) -> None:
         """Take the level of the run's start from its first call.
 
         That is its first loss, or the mean of its first stretch where that is lower: at too high an LR the
         first stretch is far above where the net began.
         """
-        if self.first is None and report.blocks:
-            first = report.blocks[0]
-            self.first = first if math.isnan(report.first) else min(first, report.first)
-            self._first_noise = _scatter(report.blocks)
+        if self.first is None and call.blocks:
+            first = call.blocks[0]
+            self.first = first if math.isnan(call.first) else min(first, call.first)
+            self._first_noise = _scatter(call.blocks)
 
-    def add(self, report: Report) -> None:
+    def add(self, call: Call) -> None:
         """Remember a good call."""
-        if report.mean < self.best:
-            self.best, self.best_lr = report.mean, report.lr
-        self.highest = max(self.highest, report.mean)
-        self._means.append(report.mean)
-        if len(report.blocks) >= LEAST:
-            self._within.append(_scatter(report.blocks) / math.sqrt(len(report.blocks)))
-        if report.val_loss is not None:
-            self._vals.append(report.val_loss)
+        if call.mean < self.best:
+            self.best, self.best_lr = call.mean, call.lr
+        self.highest = max(self.highest, call.mean)
+        self._means.append(call.mean)
+        if len(call.blocks) >= LEAST:
+            self._within.append(_scatter(call.blocks) / math.sqrt(len(call.blocks)))
+        if call.val_loss is not None:
+            self._vals.append(call.val_loss)
 
     @property
     def noise(self) -> float:

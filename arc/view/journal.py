@@ -16,10 +16,11 @@ import torch.distributed as dist
 
 from arc._version import __version__
 from arc.decision import Decision, RecoveryWarning
+from arc.history.course import Call
 from arc.history.losses import LossBuffer
-from arc.history.report import Report
+from arc.history.movement import Movement
 from arc.settings import Settings
-from arc.view import board
+from arc.view import tensorboard
 from arc.view.plot import Logged
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Journal:
         self._network = "" if directory is None or network is None else network.digest()
         self._begun = False
         if writer is not None:
-            board.check(writer)
+            tensorboard.check(writer)
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
 
@@ -75,17 +76,17 @@ class Journal:
         """The losses of the call that is ending, for :meth:`add`; none where nothing is logged."""
         return [] if self._file is None or not len(buffer) else buffer.call_values()
 
-    def add(self, call: Logged, losses: Sequence[float], report: Report, decision: Decision | None) -> None:
+    def add(self, row: Logged, losses: Sequence[float], call: Call, decision: Decision | None) -> None:
         """Write one call."""
         if dist.is_available() and dist.is_initialized() and dist.get_rank():
             return
         if self._file is not None:
             thin = 2 ** max(0, math.ceil(math.log2(len(losses) / LOSSES))) if losses else 1
-            line = {k: v for k, v in call._asdict().items() if k != "cosine"}  # that is part of the movement
+            line = {k: v for k, v in row._asdict().items() if k != "cosine"}  # that is part of the movement
             line |= {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
-            every = thin * report.stride
+            every = thin * call.stride
             line |= {"every": every} if every > 1 else {}
-            line |= {"movement": {k: _short(v) for k, v in report.movement.items()}}
+            line |= {"movement": _moved(call.moved)}
             try:
                 if not self._begun:
                     _begin(self._file, self._settings, self._network, call.epoch)
@@ -99,10 +100,10 @@ class Journal:
                 self._file = None
         if self._writer is not None:
             if not self._begun:
-                board.hyperparameters(
+                tensorboard.hyperparameters(
                     self._writer, self._settings, results=("arc/train_loss", "arc/val_loss")
                 )
-            board.scalars(self._writer, call, decision)
+            tensorboard.scalars(self._writer, row, decision)
         self._begun = True
 
 
@@ -111,7 +112,17 @@ class Seen(NamedTuple):
 
     losses: list[float]
     every: int
-    movement: dict[str, Any]
+    movement: Movement | None
+
+
+def _moved(moved: Movement | None) -> dict[str, Any]:
+    """How the weights moved, as a line has it: a few numbers to read, and ``weights``, all of them."""
+    if moved is None:
+        return {}
+    away = moved.distance / moved.start if moved.start > 0 else math.nan
+    told = {"whole": float(moved.finite), "moved": away, "shift": moved.shift, "cosine": moved.cosine}
+    known = {name: value for name, value in told.items() if not math.isnan(value)}
+    return {k: _short(v) for k, v in (known | {"weights": moved.packed()}).items()}
 
 
 def _short(value: Any) -> Any:
@@ -168,10 +179,12 @@ def read(directory: str | Path) -> RunLog:
                 network = str(row.get("network", ""))
                 settings = {OLD_NAMES.get(name, name): value for name, value in row["settings"].items()}
                 continue
-            movement = {str(k): _long(v) for k, v in row.get("movement", {}).items()}
-            signs = movement.get("cosine"), row.get("distance")
+            told = row.get("movement", {})
+            signs = told.get("cosine"), row.get("distance")
             call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"], *signs)
             decision = Decision.from_dict(row["decision"]) if "decision" in row else None
+            weights = told.get("weights")
+            movement = None if weights is None else Movement.unpacked(_long(weights))
             losses = [float(v) for v in row.get("train_losses", ())]
             looked = Seen(losses, int(row.get("every", 1)), movement)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arc.actions import Action
 from arc.decision import Decision
-from arc.history.report import Report
+from arc.history.course import Call
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +33,11 @@ class Logged(NamedTuple):
     distance: float | None = None
 
     @classmethod
-    def of(cls, report: Report) -> Logged:
-        """What a report says of its call."""
-        seen = (None if math.isnan(value) else value for value in (report.cosine, report.distance))
-        return cls(report.epoch, report.lr, report.mean, report.val_loss, *seen)
+    def of(cls, call: Call) -> Logged:
+        """What is shown of a call."""
+        cosine = math.nan if call.moved is None else call.moved.cosine
+        known = (None if math.isnan(value) else value for value in (cosine, call.distance))
+        return cls(call.epoch, call.lr, call.mean, call.val_loss, *known)
 
 
 SIGNS = {

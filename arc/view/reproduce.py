@@ -62,7 +62,7 @@ def reproduce(
         if _keeps_copies(log.settings, controller.settings.policy):
             copies: Any = _Remembered()
             copies.take("initial")
-            controller._decider.copies = copies
+            controller._decider.recovery.copies = copies
         _drive(controller, stand_in, log, ratios)
     ours = {decision.epoch: decision for decision in controller.decisions}
     same = sum(_alike(ours.get(theirs.epoch), theirs) for theirs in log.decisions)

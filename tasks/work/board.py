@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arc.view import board
+from arc.view import tensorboard
 from tasks.errors import InputError
 from tasks.work import places
 
@@ -50,7 +50,7 @@ def writing(
         earlier.unlink()
     with SummaryWriter(str(folder)) as writer:
         shown = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in settings.items()}
-        board.hyperparameters(writer, shown, results)
+        tensorboard.hyperparameters(writer, shown, results)
 
         def log(step: int, values: Mapping[str, Any]) -> None:
             for name, value in values.items():

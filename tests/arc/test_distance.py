@@ -14,6 +14,7 @@ from arc.history.course import Call, Course
 from arc.history.observation import observe
 from arc.network import weights
 from arc.network.estimator import Answer, Estimator
+from arc.policy import distance as rules
 from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SETTLED, SHARE, approach, overfitting
 
 
@@ -158,7 +159,7 @@ def test_past_the_total_no_end_and_no_anneal_are_known(monkeypatch: pytest.Monke
         gone.append(share)
         return observe(course, share)
 
-    monkeypatch.setattr(decider, "approach", approach_)
+    monkeypatch.setattr(rules, "approach", approach_)
     monkeypatch.setattr(decider, "observe", observe_)
     with pytest.warns(RecoveryWarning, match="past total_calls=5"):
         drive(saying(0.0), calls=7, period=1, total_calls=5)

@@ -1,6 +1,7 @@
 """Ranks of a gloo group hold the same LR, at one collective per call, and never hang in silence."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import arc
-from arc.history.report import Report, merged
+from arc.history.course import Call
+from arc.history.movement import Movement
+from arc.history.ranks import merged
 from arc.network import weights
 from tests.arc.helpers import epoch, falling, optimizer, seeded_network
 
@@ -64,9 +67,17 @@ def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: i
     assert last["absent"] == "absent"
 
 
-def test_reports_of_other_strides_are_brought_to_one() -> None:
-    every = Report(epoch=1, lr=0.1, records=8, kept=8, mean=1.0, losses=[0.0, 1.0, 2.0, 3.0, 4.0], stride=1)
-    second = Report(epoch=1, lr=0.1, records=9, kept=9, mean=3.0, val_loss=2.0, losses=[2.0, 4.0], stride=2)
+def test_calls_of_other_strides_are_brought_to_one() -> None:
+    every = Call(epoch=1, lr=0.1, steps=8, kept=8, mean=1.0, losses=[0.0, 1.0, 2.0, 3.0, 4.0], stride=1)
+    second = Call(epoch=1, lr=0.1, steps=9, kept=9, mean=3.0, val_loss=2.0, losses=[2.0, 4.0], stride=2)
     both = merged([every, second])
     assert both.losses == [1.0, 3.0, 4.0] and both.stride == 2
-    assert both.mean == 2.0 and both.val_loss == 2.0 and both.records == 8
+    assert both.mean == 2.0 and both.val_loss == 2.0 and both.steps == 8
+
+
+def test_weights_that_break_on_one_rank_are_broken_on_all() -> None:
+    sound = Movement(step=1.0, norm=10.0, start=10.0, distance=1.0, cosine=0.5)
+    lost = Movement(step=3.0, norm=math.nan, start=10.0, distance=math.nan)
+    both = merged([Call(lr=0.1, steps=8, moved=sound), Call(lr=0.1, steps=8, moved=lost)]).moved
+    assert both is not None and not both.finite
+    assert (both.step, both.cosine) == (2.0, 0.5)

@@ -45,16 +45,17 @@ def test_a_new_period_forgets_what_was_dropped(as_tensor: bool, read_host: bool)
     for i in range(3 * CAPACITY):
         value = math.nan if i % 4 else 1.0
         buffer.add(torch.tensor(value) if as_tensor else value)
-    call = buffer.end_call()
+    call = buffer.end_call(0.1, 1)
     assert call.mean == 1.0 and call.bad > 0
     buffer.clear()
     buffer.add(torch.tensor(2.0) if as_tensor else 2.0)
-    assert buffer.end_call()[:3] == (2.0, 2.0, 0.0)
+    call = buffer.end_call(0.1, 1)
+    assert (call.mean, call.first, call.bad) == (2.0, 2.0, 0.0)
 
 
 def test_a_call_without_a_loss_has_no_mean() -> None:
-    call = LossBuffer().end_call()
-    assert math.isnan(call.mean) and call.period == []
+    call = LossBuffer().end_call(0.1, 1)
+    assert math.isnan(call.mean) and not call.losses
 
 
 def test_memory_is_bounded() -> None:
@@ -116,13 +117,13 @@ def test_a_call_ends_with_its_mean_and_stretches(
         values = torch.arange(float(start), float(start + length))
         for value in values if as_tensor else values.tolist():
             buffer.add(value)
-        call = buffer.end_call()
+        call = buffer.end_call(0.1, 1)
         stride = buffer.stride
         assert call.mean == pytest.approx(values.mean().item(), abs=stride)
         assert len(call.blocks) == min(BLOCKS, length // stride or 1) or stride > 1
         assert list(call.blocks) == sorted(call.blocks) and call.bad == 0
         assert abs(call.blocks[0] - start) <= length / len(call.blocks) + BLOCKS * stride
-        assert call.period == buffer.values()
+        assert call.losses == buffer.values()
         start += length
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import arc
 from arc.decision import RecoveryWarning
-from arc.policy.default import PAPER, Move, PolicyState, get
+from arc.policy.default import PAPER, get
+from arc.policy.probabilities import Memory, Move, decide
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 
@@ -15,12 +16,12 @@ RAISE, KEEP, LOWER = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)
 
 
 def _moves(policy: arc.Policy, answers: list[Any], val_losses: list[float] | None = None) -> list[Move]:
-    state = PolicyState(policy)
+    memory = Memory()
     moves = []
     for i, answer in enumerate(answers):
         window = [] if val_losses is None else val_losses[max(0, i - 2) : i + 1]
-        moves.append(state.decide(answer, window))
-        state.applied(moves[-1].multiplier)
+        moves.append(decide(policy, memory, answer, window))
+        memory = moves[-1].after._replace(multiplier=moves[-1].multiplier)
     return moves
 
 
@@ -53,9 +54,11 @@ def test_only_conviction_accelerates() -> None:
 def test_a_doubtful_lower_hesitates_where_an_anneal_comes(
     policy: arc.Policy, anneals: bool, factors: list[float]
 ) -> None:
-    state = PolicyState(policy, anneals=anneals)
     answers = [(0.3, 0.25, 0.45), (0.45, 0.25, 0.3), (0.0, 0.1, 0.9), (0.0, 0.1, 0.9)]
-    moves = [state.decide(answer, []) for answer in answers]
+    moves = [Move(arc.Action.KEEP, 1.0, after=Memory())]
+    for answer in answers:
+        moves.append(decide(policy, moves[-1].after, answer, anneals=anneals))
+    del moves[0]
     assert [move.multiplier for move in moves] == pytest.approx(factors)
     assert ("half a step before the anneal" in moves[0].note) == (factors[0] > 0.7)
 
@@ -84,15 +87,14 @@ def test_a_raise_that_made_validation_worse_is_taken_back_once() -> None:
 
 @pytest.mark.parametrize("vals", [[], [1.0], [1.0, None], [None, 1.0], [2.0, 1.0], [1.0, 1.0]])
 def test_nothing_is_undone_without_a_worse_validation(vals: list[float | None]) -> None:
-    state = PolicyState(arc.Policy())
-    state.decide(RAISE, [])
-    state.applied(1.618)
-    assert state.decide(RAISE, vals).action is arc.Action.RAISE
+    policy = arc.Policy()
+    raised = decide(policy, Memory(), RAISE).after._replace(multiplier=1.618)
+    assert decide(policy, raised, RAISE, vals).action is arc.Action.RAISE
 
 
 def test_an_unsure_decision_becomes_a_keep() -> None:
     moves = _moves(arc.Policy(min_confidence=0.5), [(0.4, 0.3, 0.3), RAISE])
-    assert moves[0] == Move(arc.Action.KEEP, 1.0, "below min_confidence=0.5")
+    assert moves[0][:3] == (arc.Action.KEEP, 1.0, "below min_confidence=0.5")
     assert moves[1].action is arc.Action.RAISE
 
 

@@ -117,7 +117,7 @@ def test_a_log_from_before_is_replayed(network: arc.Network, tmp_path: Path) -> 
     """Without network and movement."""
     _logged(network, tmp_path, period=2)
     log = journal.read(tmp_path)
-    seen = [one._replace(movement={}) for one in log.seen]
+    seen = [one._replace(movement=None) for one in log.seen]
     old = journal.RunLog(settings=log.settings, calls=log.calls, decisions=log.decisions, seen=seen)
     _, said = reproduce(old, path=_shipped(network, tmp_path))
     assert any("which network" in line for line in said) and any("no movement" in line for line in said)

@@ -126,8 +126,10 @@ def test_the_movement_of_all_is_seen(network: arc.Network) -> None:
     controller = arc.Controller([first, second], network=network)
     nn.init.constant_(second.param_groups[0]["params"][0], 3.0)
     controller.record(1.0)
-    report = controller._decider.report(1, None)
-    assert report.moved == pytest.approx(math.sqrt(8) / 2)  # from (1, 1, 1, 1) to (1, 1, 3, 3)
+    moved = controller._decider.end_call(1, None).moved
+    assert moved is not None and moved.distance / moved.start == pytest.approx(
+        math.sqrt(8) / 2
+    )  # from (1, 1, 1, 1) to (1, 1, 3, 3)
 
 
 def test_other_groups_another_order_or_number_of_optimizers_are_refused(network: arc.Network) -> None:
@@ -136,12 +138,6 @@ def test_other_groups_another_order_or_number_of_optimizers_are_refused(network:
     for others in ([optimizer(0.1, 0.2), optimizer(0.1)], [optimizer(0.1, 0.2, 0.3)]):
         with pytest.raises(ValueError, match=r"state with 1 \+ 2 parameter groups"):
             arc.Controller(others, network=network).load_state_dict(state)
-
-
-def test_a_state_from_before_there_could_be_several_is_read(network: arc.Network) -> None:
-    controller = arc.Controller(optimizer(0.1, 0.2), network=network)
-    controller.load_state_dict({**controller.state_dict(), "groups": 2})
-    assert controller.state_dict()["groups"] == [2]
 
 
 def test_an_initial_lr_is_searched_for_one(network: arc.Network) -> None:

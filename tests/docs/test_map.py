@@ -1,7 +1,13 @@
 """The maps in CONTRIBUTING.md are those of the imports as they are."""
 
 import importlib.util
+import re
+import sys
+from typing import Any
 
+import torch
+
+import arc
 from tests.docs.test_documents import ROOT
 
 
@@ -33,3 +39,32 @@ def test_modules_do_not_import_each_other_in_circles() -> None:
     graph = module.imports((*module.PACKAGES, "benchmarks"))
     circles = {name for name in graph if name in module.reachable(graph, name)}
     assert not circles
+
+
+def test_the_walk_of_a_loss_is_the_way_that_it_takes() -> None:
+    """Each file of the table has a say in a decision of the shipped controller; there are at most eight."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.split("### One loss")[1].split("Beside it")[0]
+    walk = re.findall(r"^\| `(\S+)`", table, re.MULTILINE)
+    assert 0 < len(walk) <= 8
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(3, 1), torch.randn(16, 3)
+    sgd = torch.optim.SGD(layer.parameters(), lr=1e-4)
+    controller = arc.Controller(sgd, period=1, verbose=False)
+    called: set[str] = set()
+
+    def note(frame: Any, *_: Any) -> None:
+        called.add(frame.f_code.co_filename)
+
+    sys.setprofile(note)
+    try:
+        for _ in range(12):
+            loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            controller.record(loss)
+        assert controller.step(1.0) is not None
+    finally:
+        sys.setprofile(None)
+    assert not [file for file in walk if str(ROOT / file) not in called]

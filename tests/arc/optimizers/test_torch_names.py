@@ -4,7 +4,7 @@ import torch
 from torch.optim import lr_scheduler as torch_lr
 
 from arc.optimizers import schedulers
-from arc.recovery.copies import HYPERPARAMETERS
+from arc.recovery.run_state import HYPERPARAMETERS
 from tests.arc.helpers import optimizer
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.recovery.copies import Copies
-from arc.recovery.tensors import Streams
+from arc.recovery.streams import Streams
 
 
 class Net(nn.Module):
@@ -367,7 +367,7 @@ def test_nothing_is_copied_before_or_after_a_round() -> None:
     made.param_groups[0]["d"] = torch.tensor(1e-6)  # a counter that is a tensor
     copies = Copies(made, net, extra_state=[Scale()])
     step(net, made)
-    copies._streams = watched = Watched()
+    copies._run.streams = watched = Watched()
     copies.take("good")
     assert watched.seen[0] == "begin" and watched.seen[-1] == "end"
     assert made.param_groups[0]["d"].data_ptr() in {seen[1] for seen in watched.seen[1:-1]}
@@ -377,7 +377,7 @@ def test_what_the_next_forward_writes_is_copied_at_once() -> None:
     """Buffers change before the optimizers' next step, which waits for the other copies."""
     net = Net()
     copies = Copies(OPTIMIZERS["sgd"](net.parameters()), net)
-    copies._streams = watched = Watched()
+    copies._run.streams = watched = Watched()
     copies.take("good")
     at_once = {pointer for now, pointer in watched.seen[1:-1] if now}
     assert at_once == {buffer.data_ptr() for buffer in net.buffers()}

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from arc.history.report import Report
+from arc.history.course import Call
+from arc.history.movement import Movement
+from arc.network.estimator import Estimate
 from arc.recovery.phases import (
     LOWEST_SHARE,
     RESTART,
@@ -33,11 +35,17 @@ NOW = Situation(
 PATTERN = (1, -1, 0, 1, 0, -1, 1, -1)
 
 
-def call(level: float, *, spread: float = 0.05, **more: Any) -> Report:
+SOUND = Movement(step=1.0, norm=10.0, start=10.0, distance=1.0, cosine=0.4)
+LOST = replace(SOUND, norm=math.nan)
+
+
+def call(level: float, *, spread: float = 0.05, distance: float | None = None, **more: Any) -> Call:
     """A call whose stretches scatter by ``spread`` about ``level``."""
     blocks = tuple(level + spread * p for p in PATTERN)
-    known = {"epoch": 12, "lr": 0.1, "records": 80, "kept": 80, "shift": 0.1, "whole": 1.0, "cosine": 0.4}
-    return Report(**(known | {"mean": level, "blocks": blocks} | more))
+    known = {"epoch": 12, "lr": 0.1, "steps": 80, "kept": 80, "moved": SOUND}
+    if distance is not None:
+        known["estimate"] = Estimate((0.0, 1.0, 0.0), distance)
+    return Call(**(known | {"mean": level, "blocks": blocks} | more))
 
 
 def seen(*means: float, vals: tuple[float, ...] = (), spread: float = 0.05) -> Yardstick:
@@ -68,7 +76,7 @@ def test_a_few_bad_losses_with_finite_weights_lower_nothing(bad: float) -> None:
     assert verdict(RUNNING, call(0.93, bad=bad), seen(*LEARNED), NOW).good
 
 
-BROKEN = [{"bad": 0.6}, {"bad": 1.0, "mean": math.nan, "blocks": ()}, {"whole": 0.0}]
+BROKEN = [{"bad": 0.6}, {"bad": 1.0, "mean": math.nan, "blocks": ()}, {"moved": LOST}]
 
 
 @pytest.mark.parametrize("broken", BROKEN)
@@ -85,7 +93,7 @@ def test_broken_losses_or_weights_lead_back(broken: dict[str, Any]) -> None:
 
 def test_a_raise_that_broke_the_run_is_taken_back_and_not_the_start() -> None:
     state = State(good_calls=3, trial=Trial(1.5, None, 1.618))
-    found = verdict(state, call(0.93, whole=0.0), seen(*LEARNED[:3]), NOW)
+    found = verdict(state, call(0.93, moved=LOST), seen(*LEARNED[:3]), NOW)
     assert (found.restore, found.source) == ("good", "trial")
     assert found.factor == pytest.approx(1 / 1.618)
 
@@ -93,7 +101,7 @@ def test_a_raise_that_broke_the_run_is_taken_back_and_not_the_start() -> None:
 @pytest.mark.parametrize("share, factor", [(1.0, STRENGTH), (0.02, 0.5), (0.01, 1.0), (0.001, 1.0)])
 def test_no_way_back_lowers_below_a_hundredth_of_what_trained_well(share: float, factor: float) -> None:
     yard = seen(*LEARNED)
-    found = verdict(RUNNING, call(0.93, whole=0.0, lr=share * yard.best_lr), yard, NOW)
+    found = verdict(RUNNING, call(0.93, moved=LOST, lr=share * yard.best_lr), yard, NOW)
     assert found.factor == pytest.approx(factor)
     assert ("the LR stays" in found.reason) == (factor == 1)
     assert LOWEST_SHARE == 0.01
@@ -127,7 +135,7 @@ def test_a_raise_that_made_all_losses_worse_is_taken_back_with_its_state() -> No
         (call(1.4), replace(ENDS, copies=False)),
     ],
 )
-def test_other_raises_stay(report: Report, now: Situation) -> None:
+def test_other_raises_stay(report: Call, now: Situation) -> None:
     found = verdict(raised(val=1.0), report, seen(*LEARNED, vals=LEARNED), now)
     assert found.source != "trial" and found.restore is None
 
@@ -218,7 +226,7 @@ def test_a_loss_that_lost_all_leads_back_in_its_second_call() -> None:
         ((2.3, 2.31, 2.29, 2.3, 2.32, 2.28), call(2.4)),  # nothing was learned yet
     ],
 )
-def test_other_rises_are_none(means: tuple[float, ...], report: Report) -> None:
+def test_other_rises_are_none(means: tuple[float, ...], report: Call) -> None:
     yard = seen(*means, vals=means)
     found = verdict(replace(RUNNING, blown=1, blown_mean=2.0), report, yard, NOW)
     assert not found.reason

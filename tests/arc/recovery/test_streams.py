@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from arc.recovery.tensors import Streams
+from arc.recovery.streams import Streams
 
 CUDA = torch.device("cuda", 0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arc.history.report import Report
+from arc.history.course import Call
 from arc.recovery.yardstick import LEAST, Yardstick
 
 
@@ -15,11 +15,11 @@ def fed(means: list[float], *, noise: float = 0.0, seed: int = 0, blocks: int = 
     rng, yard = random.Random(seed), Yardstick()
     for i, mean in enumerate(means):
         parts = tuple(mean + rng.gauss(0, noise) for _ in range(blocks))
-        report = Report(
-            epoch=i + 1, lr=0.1 * (i + 1), records=80, kept=80, mean=sum(parts) / len(parts), blocks=parts
+        call = Call(
+            epoch=i + 1, lr=0.1 * (i + 1), steps=80, kept=80, mean=sum(parts) / len(parts), blocks=parts
         )
-        yard.begin(report)
-        yard.add(report)
+        yard.begin(call)
+        yard.add(call)
     return yard
 
 

@@ -1,0 +1,81 @@
+"""What a user is told while a run goes on: warnings, each once with its remedy, and decisions in a line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import torch.distributed as dist
+
+from arc.decision import RecoveryWarning
+from arc.optimizers.handle import Optimizers
+from arc.settings import Settings
+
+
+class Notices:
+    """Gives each warning once in a run, and points at the user's call of ``step()``.
+
+    Attributes:
+        told: keys of those that were given; part of a controller's state.
+    """
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    def losses(self, call: int, *, bad: float, val_finite: bool) -> None:
+        """Losses that are not finite, where that is no reason to go back."""
+        if bad and bad <= 0.5:
+            what = "some training losses are not finite; they are left out while the weights are"
+            self._tell(call, what, what)
+        if not val_finite:
+            what = "a validation loss is not finite; it is left out"
+            self._tell(call, what, what)
+
+    def foreign_writes(self, call: int, optimizers: Optimizers) -> None:
+        """An LR that the user's own loop sets undoes every decision."""
+        for group, expected, found in optimizers.foreign():
+            if found and expected:  # 0 freezes a group, and is no schedule
+                what = (
+                    f"the LR of parameter group {group} was set to {found:.3g} where ARC had left "
+                    f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give '
+                    "the schedule to ARC as a torch scheduler (scheduler=...)"
+                )
+                self._tell(call, what, "foreign write")
+
+    def past_the_end(self, call: int, settings: Settings) -> None:
+        """The training goes on past ``total_calls``; the anneal's LR is where the decisions go on from."""
+        n = settings.annealed_epochs
+        left = f"the final anneal is over and has left the LR at 1/{n + 1}; " if n else ""
+        what = (
+            f"the training goes on past total_calls={settings.total_calls}: {left}decisions go on from "
+            "there. total_calls counts calls of step(), every evaluation is one: correct it or leave it out"
+        )
+        self._tell(call, what, "past total_calls")
+
+    def _tell(self, call: int, what: str, key: str) -> None:
+        if key not in self.told:
+            self.told.add(key)
+            warnings.warn(f"call {call}: {what}", RecoveryWarning, stacklevel=5)
+
+
+def wanted(verbose: Any) -> bool:
+    """Whether decisions are said: as asked, and for None where standard error is a terminal.
+
+    Raises:
+        TypeError: neither True, False nor None.
+    """
+    if verbose is not None and not isinstance(verbose, bool):
+        raise TypeError(f"got verbose={verbose!r:.40}, need True, False or None (True with a terminal)")
+    return sys.stderr is not None and sys.stderr.isatty() if verbose is None else verbose
+
+
+def say(line: str) -> None:
+    """Print a line to standard error; on rank 0 only, and above tqdm's bars where tqdm is in use."""
+    if dist.is_available() and dist.is_initialized() and dist.get_rank():
+        return
+    bars: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)  # in use if it was imported; never by us
+    if hasattr(bars, "write"):
+        bars.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr)

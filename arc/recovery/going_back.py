@@ -1,0 +1,105 @@
+"""A run's way back: what the rules say after each call, with the yardstick and the copies that they need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc.history.course import Call
+from arc.optimizers.handle import Optimizers
+from arc.policy.default import PAPER
+from arc.recovery import phases
+from arc.recovery.copies import Copies
+from arc.recovery.phases import Situation, State, Verdict, verdict
+from arc.recovery.yardstick import Yardstick
+from arc.settings import Settings
+
+
+class GoingBack:
+    """Watches a run, keeps states of it, and puts one back where a verdict says so.
+
+    Args:
+        settings: of the controller.
+        optimizers: whose LRs a verdict may lower.
+        copies: states to go back to; None guards the LR alone.
+
+    Attributes:
+        copies: the same; whoever lets go sets it to None.
+    """
+
+    def __init__(self, settings: Settings, optimizers: Optimizers, copies: Copies | None) -> None:
+        self.copies = copies
+        self._settings = settings
+        self._optimizers = optimizers
+        self._state = State()
+        self._yard = Yardstick()
+        if copies is not None:
+            copies.take("initial")
+
+    @property
+    def val_noise(self) -> float:
+        """Standard deviation of a validation loss of this run; infinite while nobody can tell."""
+        return self._yard.val_noise
+
+    def judge(self, call: Call, *, ends_period: bool) -> Verdict:
+        """What follows from a call; the call, and a good state after it, are remembered."""
+        now = self._situation(call.epoch, ends_period)
+        self._yard.begin(call)
+        found = verdict(self._state, call, self._yard, now)
+        self._state = found.state
+        if found.fresh:
+            self._yard.restart()
+        if found.good:
+            self._yard.add(call)
+        if self.copies is not None:
+            if found.keep:
+                self.copies.take("good", call=call.epoch)
+            if not found.reason and "initial" in self.copies.names and not self._may_restart(now):
+                self.copies.drop("initial")  # nothing leads back to it any more
+        return found
+
+    def _may_restart(self, now: Situation) -> bool:
+        return now.relearns or phases.in_start(self._state, now)
+
+    def _situation(self, epoch: int, ends_period: bool) -> Situation:
+        settings, total = self._settings, self._settings.total_calls
+        return Situation(
+            copies=self.copies is not None and self._optimizers.in_control,
+            there=frozenset(() if self.copies is None else self.copies.names),
+            strength=settings.policy.strength,
+            undo=settings.policy.undo,
+            lowers=self._optimizers.allowed(phases.RESTART) != 1,
+            explosions=settings.policy is not PAPER,
+            start_calls=phases.START_PERIODS * settings.period,
+            ends_period=ends_period,
+            anneals=settings.anneals(epoch),
+            relearns=phases.relearns(epoch, total, settings.period),
+        )
+
+    def restore(self, found: Verdict) -> int | None:
+        """Put back what a verdict asks for; the call that it is of, or None."""
+        if not found.restore or self.copies is None:
+            return None
+        return self.copies.restore(found.restore)
+
+    def raised(self, call: Call, factor: float) -> None:
+        """The LR was raised after a call: the raise is on trial."""
+        self._state = self._state.raised(call, factor)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain types and tensors."""
+        return {
+            "state": self._state.as_dict(),
+            "yardstick": self._yard.state_dict(),
+            "copies": None if self.copies is None else self.copies.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`.
+
+        Copies that were not kept then begin with the next good call; what was kept and is not asked for any
+        more is dropped. Without the initial state nothing leads back to it.
+        """
+        self._state = State.from_dict(state["state"])
+        self._yard.load_state_dict(state["yardstick"])
+        if self.copies is not None:
+            self.copies.load_state_dict(state["copies"] or {})
