@@ -39,7 +39,7 @@ RULES = {
     "too_low": ("Far too low: one move goes most of the way", 3e-5, 0),
     "too_high": ("Far too high, nothing learned: begin again", 0.3, 0),
     "near": ("Near the best: small moves, and a final anneal", 1e-3, 0),
-    "broken": ("Weights broken at call 15: back to the last good ones", 1e-3, 15),
+    "broken": ("Broken weights: the last good ones come back", 1e-3, 15),
 }
 """Pictures of the rules: title, LR, and the call after which the weights are spoilt."""
 
@@ -90,6 +90,8 @@ def draw_rules(directory: Path) -> None:
         above.set_title(title, fontsize=10)
         above.set(yscale="log", ylabel="LR")
         below.set(yscale="log", ylabel="validation loss", xlabel="call of step()")
+        below.set_yticks([0.3, 0.5, 1, 2], ["0.3", "0.5", "1", "2"])
+        below.minorticks_off()
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(alpha=0.25)
@@ -146,10 +148,10 @@ def screenshots(directory: Path) -> None:
     shown = directory.resolve() / "arc.html"
     # a frame, because a headless window is never as narrow as a phone
     (directory / "phone.html").write_text(
-        f'<body style="margin:0"><iframe src="{shown.name}" style="border:0;width:390px;height:1000px">'
+        f'<body style="margin:0"><iframe src="{shown.name}" style="border:0;width:390px;height:1250px">'
     )
-    shoot(shown, IMAGES / "watch_desktop.png", 1000, 860)
-    shoot(directory.resolve() / "phone.html", IMAGES / "watch_phone.png", 390, 1000)
+    shoot(shown, IMAGES / "watch_desktop.png", 1000, 1250)
+    shoot(directory.resolve() / "phone.html", IMAGES / "watch_phone.png", 390, 1250)
 
 
 def shoot(page: Path, image: Path, width: int, height: int) -> None:
