@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from arc.integrations.scheduler import Scheduler
+from typing import Any
 
 
 def running() -> Any:
@@ -22,8 +19,8 @@ def running() -> Any:
     return None
 
 
-def join(scheduler: Scheduler) -> None:
-    """Add the callback that shows the training losses to a scheduler, if a Trainer drives it.
+def join(scheduler: Any) -> None:
+    """Add the callback that shows the training losses to an :class:`arc.Scheduler`, if a Trainer drives it.
 
     Raises:
         ValueError: the Trainer will never step it, or does not say with which metric.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from arc.controller import Controller
 from arc.decision import Decision
-from arc.integrations.build import adopted, announce, build
+from arc.integrations.build import adopted, announce, build, logged
 from arc.integrations.monitor import Monitor
 from arc.integrations.plan import decays, of_transformers
 from arc.integrations.trainer import running
@@ -200,8 +200,7 @@ class ARCCallback(TrainerCallback):
         """
         if self._trainer is None:
             return
-        distance = {} if decision.distance is None else {"arc_distance": decision.distance}
-        Trainer.log(self._trainer, {"arc_factor": decision.multiplier, **distance})
+        Trainer.log(self._trainer, logged(decision, "_"))
 
     def _tell_no_losses(self) -> None:
         if not self._told:
