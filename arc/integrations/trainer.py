@@ -1,22 +1,10 @@
-"""The Hugging Face ``Trainer`` that is running: what it calls is not told who calls."""
+"""An :class:`arc.Scheduler` in a Hugging Face ``Trainer``, which tells it nothing: the callback joins it."""
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
-
-def running() -> Any:
-    """The innermost Trainer on the stack; None outside of one, and where transformers was never imported."""
-    kind = getattr(sys.modules.get("transformers.trainer"), "Trainer", None)
-    frame: FrameType | None = sys._getframe(1) if kind is not None else None
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, kind):
-            return owner
-        frame = frame.f_back
-    return None
+from arc.integrations.plan import running
 
 
 def join(scheduler: Any) -> None:

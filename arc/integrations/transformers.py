@@ -14,8 +14,7 @@ from arc.controller import Controller
 from arc.decision import Decision
 from arc.integrations.build import adopted, announce, build, logged
 from arc.integrations.monitor import Monitor
-from arc.integrations.plan import decays, of_transformers
-from arc.integrations.trainer import running
+from arc.integrations.plan import decays, of_transformers, running
 
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
