@@ -65,12 +65,10 @@ def test_a_compiled_tensor_lr_optimizer_sees_the_new_lr(network: arc.Network) ->
     torch.testing.assert_close(weight.detach(), torch.tensor([1.0 - 0.5 * 0.618]))
 
 
-def test_importing_arc_and_its_controller_is_cheap() -> None:
+def test_importing_arc_and_its_controller_brings_nothing_beside_torch() -> None:
     code = (
-        "import time; began = time.process_time(); import torch; between = time.process_time();"
-        "import arc; arc.Controller;"
-        "print((time.process_time() - between) / (between - began), 'h5py' in __import__('sys').modules)"
+        "import sys, torch; before = set(sys.modules); import arc; arc.Controller;"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    share, h5py = done.stdout.split()
-    assert float(share) < 0.08 and h5py == "False"  # of what torch itself takes
+    assert set(done.stdout.split()) - sys.stdlib_module_names <= {"arc", "numpy"}
