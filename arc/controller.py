@@ -197,7 +197,7 @@ class Controller(Shared):
         losses = self._journal.losses(self._decider.history.losses)
         call = self._decider.end_call(records, val)
         if call.kept:
-            self._log.append(Logged(call.epoch, call.lr, call.mean, call.val_loss))
+            self._log.append(Logged.of(call))
         decision = self._decider.decide(call)
         if decision is not None:
             self.decisions.append(decision)
