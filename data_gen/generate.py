@@ -10,11 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
 from tqdm import tqdm
 
-from data_gen import branches, draws, schema, store, trial
+from data_gen import branches, draws, kept_rows, schema, store, trial
 from data_gen.trial import Progress, Trial
 from tasks import optimizers, registry, variants
 from tasks.base import Data, Source, Task, source_of
@@ -179,17 +177,11 @@ def _saved(file: Checkpoint) -> tuple[list[dict[str, Any]], Progress]:
     state = file.read()
     if state is None:
         return [], Progress()
-    table = pa.ipc.open_stream(state["rows"].numpy().tobytes()).read_all()
-    return table.to_pylist(), Progress(state["progress"])
+    return kept_rows.unpacked(state["rows"]), Progress(state["progress"])
 
 
 def _save(file: Checkpoint, rows: list[dict[str, Any]], progress: Progress) -> None:
-    table = pa.Table.from_pylist(rows, schema=schema.TRIAL)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content = torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
-    file.write({"rows": content, "progress": progress.state})
+    file.write({"rows": kept_rows.packed(rows, schema.TRIAL), "progress": progress.state})
 
 
 _task = functools.lru_cache(maxsize=1024)(registry.get)
