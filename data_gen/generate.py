@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data_gen import branches, draws, kept_rows, schema, store, trial
+from data_gen import branches, draws, kept_rows, schema, stacked, store, trial
+from data_gen.stacked import StackUnit
 from data_gen.trial import Progress, Trial
 from tasks import optimizers, registry, variants
 from tasks.base import Data, Source, Task, source_of
@@ -42,6 +43,7 @@ class GenerateConfig:
     max_period: int
     cycles: int
     branches: str
+    stack: int | None
     epoch_steps: Any
     batch_size: Any
     weight_decay: Any
@@ -72,6 +74,11 @@ class GenerateConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         if self.branches not in branches.MODES:
             raise InputError(f"got branches={self.branches}, need {', '.join(branches.MODES)}")
+        if self.stack is not None and (self.stack < 2 or self.runs % self.stack or self.branches != "auto"):
+            raise InputError(
+                f"got stack={self.stack}, runs={self.runs}, branches={self.branches}; need an integer >= 2 "
+                "that divides runs, and branches=auto"
+            )
         Executor.of(self)
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
@@ -140,7 +147,7 @@ class TrialUnit:
         """
         if store.exists(self.path):
             return 0
-        task, data = loaded(self.trial, self.device)
+        task, data = self.loaded()
         file = Checkpoint(self.path)
         rows, progress = _saved(file)
         optimizer, lr0, period, _ = self.trial.draw(task)
@@ -161,6 +168,16 @@ class TrialUnit:
                     if progress.state:
                         _save(file, rows, progress)
                         raise
+        self.write(task, rows)
+        file.delete()
+        return len(rows)
+
+    def loaded(self) -> tuple[Task, Data]:
+        """What is trained, with its data on the device."""
+        return loaded(self.trial, self.device)
+
+    def write(self, task: Task, rows: list[dict[str, Any]]) -> None:
+        """Write the part."""
         configuration = {
             "trial": asdict(self.trial),
             "task": asdict(task),
@@ -168,8 +185,6 @@ class TrialUnit:
             "device": self.device,
         }
         store.write(self.path, store.trial_table(rows, configuration))
-        file.delete()
-        return len(rows)
 
 
 def _saved(file: Checkpoint) -> tuple[list[dict[str, Any]], Progress]:
@@ -232,7 +247,9 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 cycles=config.cycles,
                 settings=_settings(config, name, variant),
                 variant=variant,
-                branches=branches.mode(config.branches, task, config.scale),
+                branches=stacked.mode(config.stack)
+                if config.stack
+                else branches.mode(config.branches, task, config.scale),
                 precision=config.precisions,
                 repeats=config.repeats,
                 rollouts=config.rollouts,
@@ -253,18 +270,20 @@ def generate(config: GenerateConfig) -> int:
     board.check(config.tensorboard)
     executor = Executor.of(config)
     executor.cards(1)  # a bad number of workers is said before the data are loaded
-    asked = executor.share(list(units(config)))
+    every: list[TrialUnit | StackUnit] = list(units(config))
+    if config.stack is not None:
+        every = list(stacked.blocks(stacked.trials_of(every), config.stack))
+    asked = executor.share(every)
     there = store.run_ids(config.out) if store.is_directory(config.out) else set()
-    missing = [unit for unit in asked if unit.run_id not in there]
-    print(
-        f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
-        file=sys.stderr,
-    )
+    missing = [unit for unit in asked if any(t.run_id not in there for t in stacked.trials_of([unit]))]
+    count, left = len(stacked.trials_of(asked)), len(stacked.trials_of(missing))
+    print(f"{count} trials asked for, {count - left} there, {left} to run", file=sys.stderr)
     if missing:
         store.check_writable(config.out)
-    outcome = executor.run(missing, title="data_gen")
-    print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
-    return workers.report(outcome)
+    name = "trials" if config.stack is None else "blocks"
+    outcome = executor.run(missing, title="data_gen", unit_name=name)
+    print(f"{outcome.done} {name}, {outcome.rows} rows written to {config.out}", file=sys.stderr)
+    return workers.report(outcome, unit_name=name)
 
 
 def _check_ranges(task: Task, name: str, config: GenerateConfig) -> None:
