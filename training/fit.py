@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from arc.network.network import Network
+from tasks.base import Stateful
 from tasks.seeding import derive
 from tasks.work.board import Log, no_log
 from training import fast
@@ -66,7 +67,7 @@ def fit(
     forward = fast.forward(device)
     half = config.precision == "bfloat16"
     unfinished = unfinished or Unfinished()
-    parts = {"network": network, "optimizer": optimizer, "cosine": cosine}
+    parts: dict[str, Stateful] = {"network": network, "optimizer": optimizer, "cosine": cosine}
     history = unfinished.restore(parts, generator)
     for entry in history:
         log(entry["epoch"], entry)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from arc.history.observation import LOSSES, MOVEMENT, NAMES, VALIDATION
 from arc.network.estimator import Answer, Estimator
+from tasks.base import Stateful
 from tasks.seeding import derive
 from training.loss import hybrid_loss
 from training.observations import Observations
@@ -88,7 +89,7 @@ def fit(
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     network.train()
     unfinished = unfinished or Unfinished()
-    parts = {"network": network, "optimizer": optimizer, "cosine": cosine}
+    parts: dict[str, Stateful] = {"network": network, "optimizer": optimizer, "cosine": cosine}
     history = unfinished.restore(parts, generator)
     for epoch in unfinished.epochs(recipe.epochs, tick):
         for rows in torch.randperm(len(train), generator=generator).split(BATCH):

@@ -16,25 +16,22 @@ class Flat:
     many calls as it has terms.
 
     Args:
-        tensors: each (k, ...), of one type.
+        tensors: each (k, ...), float.
+        count: k.
+        device: of the tensors.
 
     Attributes:
         vector: float, all of them.
         owner: int64, of the same length: the network of each element.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], count: int) -> None:
+    def __init__(self, tensors: Sequence[Tensor], count: int, device: torch.device) -> None:
         self._shapes = [tensor.shape for tensor in tensors]
-        device = tensors[0].device if tensors else None
-        self.vector = torch.cat([t.detach().reshape(-1) for t in tensors]) if tensors else torch.empty(0)
-        sizes = [tensor.numel() // count for tensor in tensors]
         lanes = torch.arange(count, device=device)
-        self.owner = (
-            torch.cat([lanes.repeat_interleave(size) for size in sizes])
-            if tensors
-            else torch.empty(0, dtype=torch.long)
-        )
-        self._order = self.owner.argsort(stable=True).unflatten(0, (count, -1))
+        owners = [lanes.repeat_interleave(tensor.numel() // count) for tensor in tensors]
+        self.vector = torch.cat([torch.empty(0, device=device), *(t.detach().reshape(-1) for t in tensors)])
+        self.owner = torch.cat([lanes[:0], *owners])
+        self._order = self.owner.argsort(stable=True).view(count, len(self.owner) // count)
 
     def like(self) -> Self:
         """Zeros of the same layout."""

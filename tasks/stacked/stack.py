@@ -55,7 +55,9 @@ class Stack:
         self._network = stack([run.model for run in runs])
         self._parameters = [p for p in self._network.parameters() if p.requires_grad]
         buffers = [b for twin in twins(self._network) for b in twin.buffers() if b.is_floating_point()]
-        self.weights, self.buffers = Flat(self._parameters, self.count), Flat(buffers, self.count)
+        self.weights, self.buffers = (
+            Flat(tensors, self.count, self.device) for tensors in (self._parameters, buffers)
+        )
         rule = RULES[optimizer]
         self._update = rule.update
         self._states = [self.weights.like() for _ in range(rule.states)]
@@ -86,7 +88,7 @@ class Stack:
         for parameter, view in zip(self._parameters, self.weights.views(), strict=True):
             parameter.data = view
         for buffer, view in zip(buffers, self.buffers.views(), strict=True):
-            buffer.set_(view)  # type: ignore[call-overload]
+            buffer.data = view
         for twin in twins(self._network):
             twin.point_at_parts()
 

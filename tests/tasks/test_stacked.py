@@ -26,12 +26,14 @@ TOGETHER = [name for name in registry.names() if registry.task_class(name).toget
 RECIPES = ((1e-2, Recipe()), (3e-2, Recipe(clip=0.1, warmup=3, weight_decay=0.1)), (0.1, Recipe(clip=1.0)))
 
 
-def runs_of(optimizer: str, *, examples: int = 16, dropout: float = 0.0) -> list[TaskRun]:
+def runs_of(
+    optimizer: str, *, examples: int = 16, dropout: float = 0.0, device: str = "cpu"
+) -> list[TaskRun]:
     """Three runs of the tiny task; with 16 examples a batch is all of them, in whatever order."""
     task = registry.get(TINY, "mini", f'{{"examples": {examples}}}')
-    data = task.loaded(Source())
+    data = task.loaded(Source()).to(device)
     runs = [
-        TaskRun(task, data, optimizer=optimizer, lr=lr, seed=i, recipe=recipe)
+        TaskRun(task, data, optimizer=optimizer, lr=lr, seed=i, recipe=recipe, device=device)
         for i, (lr, recipe) in enumerate(RECIPES)
     ]
     for module in (module for run in runs for module in run.model.modules()):
@@ -52,6 +54,15 @@ def test_a_stack_takes_the_steps_of_its_runs(optimizer: str) -> None:
         assert own.loss == pytest.approx(other.loss, abs=1e-5) and own.metric == other.metric
         assert together[i].evaluate().loss == pytest.approx(own.loss, abs=1e-6), "its model is its own part"
         assert together[i].step_count == 6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_captured_stack_takes_the_same_steps_on_a_card() -> None:
+    alone = runs_of("adam")
+    stacked = Stack(runs_of("adam", device="cuda"), "adam", 0)
+    expected = [run.train(6) for run in alone]
+    for own, other in zip(stacked.train([0, 1, 2], 6), expected, strict=True):
+        assert own == pytest.approx(other, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", TOGETHER)
@@ -125,7 +136,7 @@ def test_every_pass_sees_every_example_once() -> None:
 
 def test_parts_of_a_vector() -> None:
     tensors = [torch.arange(6.0).view(3, 2), torch.arange(3.0).view(3, 1, 1)]
-    flat = Flat(tensors, 3)
+    flat = Flat(tensors, 3, torch.device("cpu"))
     assert flat.of(1).tolist() == [2.0, 3.0, 1.0]
     assert flat.norms(flat.vector)[2].item() == pytest.approx(math.sqrt(16 + 25 + 4))
     flat.put(1, torch.zeros(3))
