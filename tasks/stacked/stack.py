@@ -48,6 +48,8 @@ class Stack:
             raise NotStackable(
                 "a stream, a step of the task's own and parameters in bfloat16 are not stacked"
             )
+        if not first.task.together:
+            raise NotStackable(f"{type(first.task).__name__} does not say together = True")
         if type(first.task).step is not Task.step:
             raise NotStackable(f"{type(first.task).__name__} has a step of its own")
         self.runs, self.count, self.task, self.data = runs, len(runs), first.task, first.data
