@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from arc.decider import Decider
 from arc.decision import Decision
 from arc.history.losses import Loss
+from arc.history.ranks import group_of
 from arc.initial_lr import set_lr0
 from arc.network import weights
 from arc.network.estimator import Estimator
@@ -74,6 +75,7 @@ class Controller(Shared):
         val_fn: for that search, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
+        process_group: of the ranks that train this model together, where they are not all ranks there are.
         verbose: says every decision in one line on standard error (above tqdm's bars): True, False, or None
             for True with a terminal. A line of one's own: ``print(decision.line("step 1500"))``.
         total_epochs: the old name of ``total_calls``.
@@ -112,9 +114,11 @@ class Controller(Shared):
         val_fn: Callable[[], float | Tensor] | None = None,
         log_dir: str | Path | None = None,
         writer: Any = None,
+        process_group: Any = None,
         verbose: bool | None = None,
         total_epochs: int | None = None,
     ) -> None:
+        group = group_of(process_group)
         self.settings = Settings(
             policy=policies.get(policy),
             period=period,
@@ -131,7 +135,7 @@ class Controller(Shared):
         self.suggestion: Suggestion | None = None
         if lr0 is not None:
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
-            self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search)
+            self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search, group)
         self._steering = Optimizers(
             list(self.optimizers),
             scheduler,
@@ -148,7 +152,7 @@ class Controller(Shared):
             )
         copies = asked_for(self._steering.all, model, self.settings, extra_state) if follows else None
         self._network = network
-        self._decider = Decider(network, self.settings, self._steering, copies, follows=follows)
+        self._decider = Decider(network, self.settings, self._steering, copies, follows=follows, group=group)
         self._decider.on_restore = on_restore
         self._log: list[Logged] = []
         self._journal = Journal(log_dir, writer, self.settings, network)
@@ -193,7 +197,7 @@ class Controller(Shared):
         losses = self._journal.losses(self._decider.history.losses)
         call = self._decider.end_call(records, val)
         if call.kept:
-            self._log.append(Logged(call.epoch, call.lr, call.mean, call.val_loss))
+            self._log.append(Logged.of(call))
         decision = self._decider.decide(call)
         if decision is not None:
             self.decisions.append(decision)

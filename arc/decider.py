@@ -41,6 +41,7 @@ class Decider:
         optimizers: whose LRs move.
         copies: states to go back to; None guards the LR alone.
         follows: whether the optimizers' parameters are torch's, so that their movement can be seen.
+        group: process group of the ranks that train together; None: all.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Decider:
         copies: Copies | None,
         *,
         follows: bool,
+        group: Any = None,
     ) -> None:
         self.history = History()
         self.recovery = GoingBack(settings, optimizers, copies)
@@ -58,6 +60,7 @@ class Decider:
         self.logged_movement: Movement | None = None
         """How the weights moved in the call that ends next, where a log tells it (a replay)."""
         self.on_restore: Callable[[Decision], object] | None = None
+        self._group = group
         self._network = network.eval()
         self._settings = settings
         self._optimizers = optimizers
@@ -81,7 +84,8 @@ class Decider:
             self._notices.past_the_end(epoch, self._settings)
         call = self.history.losses.end_call(self._optimizers.reference, records)
         finite_val = val_loss is None or math.isfinite(val_loss)
-        self._notices.losses(epoch, bad=call.bad, val_finite=finite_val)
+        buffers = self.recovery.buffers
+        self._notices.losses(epoch, bad=call.bad, val_finite=finite_val, buffers=buffers)
         call = replace(
             call,
             epoch=epoch,
@@ -89,7 +93,11 @@ class Decider:
             moved=self.logged_movement if self._sketches is None else self._sketches.movement(),
             losses=call.losses if self._ends_period else (),
         )
-        call = over_ranks(call)
+        parts = None if self._sketches is None else self._sketches.parts
+        call, copies = over_ranks(call, parts, copies=self.recovery.copies is not None, group=self._group)
+        if not copies and self.recovery.copies is not None:
+            self.recovery.copies = None
+            self._notices.no_copies(epoch)
         if not call.steps:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
         self.epoch = epoch
@@ -121,6 +129,8 @@ class Decider:
             return None
         found = self.recovery.judge(call, ends_period=self._ends_period)
         if found.reason:
+            if call.bad and found.restore and not self.recovery.buffers:
+                self._notices.buffers(call.epoch, "losses are not finite", stacklevel=5)
             return self._go_back(found)
         if self._settings.anneals(self.epoch):
             return self._anneal()

@@ -64,7 +64,7 @@ class Decision:
     @property
     def deed(self) -> str:
         """What it did, in a few words: ``raise x3``, ``keep``, ``rewind to the initial state x0.1``."""
-        times = "" if self.multiplier == 1 else f" x{self.multiplier:.2g}"
+        times = "" if self.multiplier == 1 else f" x{two_digits(self.multiplier)}"
         if self.restored is None:
             return f"{self.action.label}{times}"
         return f"rewind to {f'call {self.restored}' if self.restored else 'the initial state'}{times}"
@@ -112,3 +112,13 @@ class Decision:
 
 def _number(kind: Callable[[Any], _T], value: Any) -> _T | None:
     return None if value is None else kind(value)
+
+
+def two_digits(value: float) -> str:
+    """A factor in words: 0.24, 3.5, 26, 170.
+
+    Example:
+        >>> two_digits(171.2), two_digits(0.2361)
+        ('170', '0.24')
+    """
+    return f"{float(f'{value:.2g}'):g}"

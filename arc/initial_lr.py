@@ -18,6 +18,7 @@ def set_lr0(
     optimizers: Sequence[torch.optim.Optimizer],
     settings: Settings,
     search: dict[str, Any],
+    process_group: Any = None,
 ) -> Suggestion:
     """Search the initial LR and set it; ``search`` holds what :func:`arc.suggest_lr` needs.
 
@@ -44,6 +45,6 @@ def set_lr0(
     from arc.methods.step_sampling import suggest
 
     low, high = settings.bounds
-    found = suggest(optimizer=optimizer, **search)
+    found = suggest(optimizer=optimizer, over_ranks=process_group or True, **search)
     set_lr(optimizer, min(max(found.lr, low), high))
     return found

@@ -23,14 +23,41 @@ class Notices:
     def __init__(self) -> None:
         self.told: set[str] = set()
 
-    def losses(self, call: int, *, bad: float, val_finite: bool) -> None:
-        """Losses that are not finite, where that is no reason to go back."""
+    def losses(self, call: int, *, bad: float, val_finite: bool, buffers: bool) -> None:
+        """Losses that are not finite, where that is no reason to go back.
+
+        Args:
+            call: its number.
+            bad: share of the training losses that is not finite.
+            val_finite: whether the validation loss is, or there is none.
+            buffers: whether they are kept along with the weights.
+        """
         if bad and bad <= 0.5:
             what = "some training losses are not finite; they are left out while the weights are"
             self._tell(call, what, what)
-        if not val_finite:
+        if not val_finite and not bad and not buffers:
+            self.buffers(
+                call, "a validation loss is not finite where all training losses are, it is left out"
+            )
+        elif not val_finite:
             what = "a validation loss is not finite; it is left out"
             self._tell(call, what, what)
+
+    def buffers(self, call: int, seen: str, *, stacklevel: int = 6) -> None:
+        """What no copy without ``model=`` holds, in words that begin with what was seen."""
+        what = (
+            f"{seen}; buffers, such as a batch norm's running statistics, may hold what a batch that was not "
+            "finite has left there: they are put back along with the weights where model=net is given"
+        )
+        self._tell(call, what, "buffers", stacklevel)
+
+    def no_copies(self, call: int) -> None:
+        """Ranks go back together or not at all."""
+        what = (
+            "another rank keeps no state to go back to, for want of memory or since it was asked not to: ARC "
+            "guards the LR alone on all ranks; rollback=True on all of them keeps states everywhere"
+        )
+        self._tell(call, what, "no copies")
 
     def foreign_writes(self, call: int, optimizers: Optimizers) -> None:
         """An LR that the user's own loop sets undoes every decision."""
@@ -53,10 +80,10 @@ class Notices:
         )
         self._tell(call, what, "past total_calls")
 
-    def _tell(self, call: int, what: str, key: str) -> None:
+    def _tell(self, call: int, what: str, key: str, stacklevel: int = 5) -> None:
         if key not in self.told:
             self.told.add(key)
-            warnings.warn(f"call {call}: {what}", RecoveryWarning, stacklevel=5)
+            warnings.warn(f"call {call}: {what}", RecoveryWarning, stacklevel=stacklevel)
 
 
 def wanted(verbose: Any) -> bool:

@@ -54,7 +54,7 @@ class Settings:
             _positive(name, getattr(self, name))
         if low > high:
             raise ValueError(f"got min_lr={self.min_lr} above max_lr={self.max_lr}")
-        if self.mode not in ("control", "advise"):
+        if not isinstance(self.mode, str) or self.mode not in ("control", "advise"):
             raise ValueError(f"got mode={self.mode!r}, need 'control' or 'advise'")
         if not isinstance(self.rollback, bool | str | Path):
             raise TypeError(f"got rollback={self.rollback!r}, need 'auto', True, False or a directory")

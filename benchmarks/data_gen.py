@@ -146,7 +146,7 @@ def trial_of(task: str, index: int, *, cycles: int, period: int, mode: str = "se
 def plain_seconds(trial: Trial) -> list[float]:
     """Wall time of each cycle of the straightforward program."""
     task, data = load(trial.task, trial.scale, trial.source, "cpu")
-    optimizer, lr, period = trial.draw(task)
+    optimizer, lr, period, _ = trial.draw(task)
     program = Straightforward(task, data, optimizer, lr, trial.index)
     seconds = []
     for _ in range(trial.cycles):

@@ -40,7 +40,7 @@ def of_step(name: str, turns: int, steps: int = 10) -> list[float]:
     """Seconds of a step of three branches: one after the other, together."""
     asked = trial_of(name, 0, cycles=1, period=1)
     task, data = loaded(asked, "cpu")
-    optimizer, lr, _ = asked.draw(task)
+    optimizer, lr, *_ = asked.draw(task)
     alone, runs = (
         [TaskRun(task, data, optimizer=optimizer, lr=lr * a.multiplier, seed=0) for a in Action]
         for _ in range(2)

@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
 from tqdm import tqdm
 
-from data_gen import branches, draws, schema, store, trial
+from data_gen import branches, draws, kept_rows, schema, stacked, store, trial
+from data_gen.stacked import StackUnit
 from data_gen.trial import Progress, Trial
 from tasks import optimizers, registry, variants
 from tasks.base import Data, Source, Task, source_of
@@ -44,6 +43,7 @@ class GenerateConfig:
     max_period: int
     cycles: int
     branches: str
+    stack: int | None
     epoch_steps: Any
     batch_size: Any
     weight_decay: Any
@@ -74,6 +74,11 @@ class GenerateConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         if self.branches not in branches.MODES:
             raise InputError(f"got branches={self.branches}, need {', '.join(branches.MODES)}")
+        if self.stack is not None and (self.stack < 2 or self.runs % self.stack or self.branches != "auto"):
+            raise InputError(
+                f"got stack={self.stack}, runs={self.runs}, branches={self.branches}; need an integer >= 2 "
+                "that divides runs, and branches=auto"
+            )
         Executor.of(self)
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
@@ -142,7 +147,7 @@ class TrialUnit:
         """
         if store.exists(self.path):
             return 0
-        task, data = loaded(self.trial, self.device)
+        task, data = self.loaded()
         file = Checkpoint(self.path)
         rows, progress = _saved(file)
         optimizer, lr0, period, _ = self.trial.draw(task)
@@ -163,6 +168,16 @@ class TrialUnit:
                     if progress.state:
                         _save(file, rows, progress)
                         raise
+        self.write(task, rows)
+        file.delete()
+        return len(rows)
+
+    def loaded(self) -> tuple[Task, Data]:
+        """What is trained, with its data on the device."""
+        return loaded(self.trial, self.device)
+
+    def write(self, task: Task, rows: list[dict[str, Any]]) -> None:
+        """Write the part."""
         configuration = {
             "trial": asdict(self.trial),
             "task": asdict(task),
@@ -170,8 +185,6 @@ class TrialUnit:
             "device": self.device,
         }
         store.write(self.path, store.trial_table(rows, configuration))
-        file.delete()
-        return len(rows)
 
 
 def _saved(file: Checkpoint) -> tuple[list[dict[str, Any]], Progress]:
@@ -179,17 +192,11 @@ def _saved(file: Checkpoint) -> tuple[list[dict[str, Any]], Progress]:
     state = file.read()
     if state is None:
         return [], Progress()
-    table = pa.ipc.open_stream(state["rows"].numpy().tobytes()).read_all()
-    return table.to_pylist(), Progress(state["progress"])
+    return kept_rows.unpacked(state["rows"]), Progress(state["progress"])
 
 
 def _save(file: Checkpoint, rows: list[dict[str, Any]], progress: Progress) -> None:
-    table = pa.Table.from_pylist(rows, schema=schema.TRIAL)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content = torch.frombuffer(bytearray(sink.getvalue()), dtype=torch.uint8)
-    file.write({"rows": content, "progress": progress.state})
+    file.write({"rows": kept_rows.packed(rows, schema.TRIAL), "progress": progress.state})
 
 
 _task = functools.lru_cache(maxsize=1024)(registry.get)
@@ -240,7 +247,9 @@ def units(config: GenerateConfig) -> Iterator[TrialUnit]:
                 cycles=config.cycles,
                 settings=_settings(config, name, variant),
                 variant=variant,
-                branches=branches.mode(config.branches, task, config.scale),
+                branches=stacked.mode(config.stack)
+                if config.stack
+                else branches.mode(config.branches, task, config.scale),
                 precision=config.precisions,
                 repeats=config.repeats,
                 rollouts=config.rollouts,
@@ -261,18 +270,20 @@ def generate(config: GenerateConfig) -> int:
     board.check(config.tensorboard)
     executor = Executor.of(config)
     executor.cards(1)  # a bad number of workers is said before the data are loaded
-    asked = executor.share(list(units(config)))
+    every: list[TrialUnit | StackUnit] = list(units(config))
+    if config.stack is not None:
+        every = list(stacked.blocks(stacked.trials_of(every), config.stack))
+    asked = executor.share(every)
     there = store.run_ids(config.out) if store.is_directory(config.out) else set()
-    missing = [unit for unit in asked if unit.run_id not in there]
-    print(
-        f"{len(asked)} trials asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
-        file=sys.stderr,
-    )
+    missing = [unit for unit in asked if any(t.run_id not in there for t in stacked.trials_of([unit]))]
+    count, left = len(stacked.trials_of(asked)), len(stacked.trials_of(missing))
+    print(f"{count} trials asked for, {count - left} there, {left} to run", file=sys.stderr)
     if missing:
         store.check_writable(config.out)
-    outcome = executor.run(missing, title="data_gen")
-    print(f"{outcome.done} trials, {outcome.rows} rows written to {config.out}", file=sys.stderr)
-    return workers.report(outcome)
+    name = "trials" if config.stack is None else "blocks"
+    outcome = executor.run(missing, title="data_gen", unit_name=name)
+    print(f"{outcome.done} {name}, {outcome.rows} rows written to {config.out}", file=sys.stderr)
+    return workers.report(outcome, unit_name=name)
 
 
 def _check_ranges(task: Task, name: str, config: GenerateConfig) -> None:

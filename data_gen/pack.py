@@ -22,8 +22,8 @@ from data_gen import card, schema, store
 from tasks.errors import InputError
 from tasks.work import cli, places
 
-GROUP = 2048
-"""Rows of a pack's row group, about: what a reader holds of it at a time (some 10 MB)."""
+GROUP = 1024
+"""Rows of a pack's row group, about: what a reader holds of it at a time (some 5 MB)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from data_gen import label, schema, store
 from data_gen.counts import Counts, by_task
-from tasks import registry
 from tasks.errors import InputError
 from tasks.work import cli, places
 
@@ -38,7 +37,11 @@ class StatusConfig:
 
     def asked(self) -> list[str]:
         """Short names of the tasks that were asked for."""
-        return [] if self.task is None else [registry.short_name(n) for n in registry.resolve(self.task)]
+        if self.task is None:
+            return []
+        from tasks import registry  # and with it torch, which is most of the memory of this stage
+
+        return [registry.short_name(n) for n in registry.resolve(self.task)]
 
 
 def status(config: StatusConfig) -> int:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -53,7 +53,8 @@ class Drawn(NamedTuple):
 class Trial:
     """Everything that decides one trial run; equal trials give equal rows (but for ``seconds``).
 
-    ``branches`` is ``sequential`` or ``together``, as :func:`data_gen.branches.mode` says for the task;
+    ``branches`` is ``sequential`` or ``together``, as :func:`data_gen.branches.mode` says for the task, or
+    ``stack`` and a size (:mod:`data_gen.stacked`);
     ``settings`` are those of ``variant`` and of the command. ``repeats`` is the share of the rows whose
     branches are trained :data:`REPEATS` more times, ``rollouts`` that of the rows from which the run is taken
     to its end at the LRs of :data:`data_gen.rollouts.FACTORS`.
@@ -155,11 +156,12 @@ def rows(
     fingerprint: str,
     device: str = "cpu",
     progress: Progress | None = None,
+    make: Callable[..., TaskRun] = TaskRun,
 ) -> Iterator[dict[str, Any]]:
     """Run a trial; yields one row of :data:`data_gen.schema.TRIAL` per cycle.
 
     ``progress`` is kept up to date; one that has a state already is where the trial goes on, to the rows
-    that it would have had without the break.
+    that it would have had without the break. ``make`` makes the run.
     """
     progress = progress or Progress()
     optimizer, lr, period, recipe = trial.draw(task)
@@ -168,7 +170,7 @@ def rows(
 
     def fresh() -> TaskRun:
         seed = derive(*run_key, "init")
-        return TaskRun(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
+        return make(task, data, optimizer=optimizer, lr=lr, seed=seed, device=device, recipe=recipe)
 
     run = fresh()
     together = trial.branches == "together" and run.recipe.precision == "float32"

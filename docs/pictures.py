@@ -1,16 +1,19 @@
-"""The guide's pictures, from one real run: python docs/pictures.py [RUN_DIRECTORY]
+"""The guide's pictures, from real runs: python docs/pictures.py [RUN_DIRECTORY]
 
-Writes docs/images/window.png (what the network saw and answered) and, where a chromium is installed,
-docs/images/watch_*.png (the page of ``python -m arc watch``). Run it again when the shipped controller
-changes.
+Writes docs/images/rule_*.png (what follows from what), docs/images/window.png (what the paper's network saw
+and answered) and, where a chromium is installed, docs/images/watch_*.png (the page of ``python -m arc
+watch``). Run it again when the shipped controller changes.
 """
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,9 +22,12 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import arc
+from arc.decision import RecoveryWarning
+from arc.view import journal
 
 IMAGES = Path(__file__).parent / "images"
 EPOCHS, PERIOD = 36, 3
+SHAPES = {"raise": "^", "keep": "o", "lower": "v", "rewind": "X"}
 COLORS = {"raise": "#167a3e", "keep": "#6b7482", "lower": "#c22f2f"}
 CHROMIUM = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
@@ -29,8 +35,17 @@ CHROMIUM = [
 ]
 
 
-def train(directory: Path) -> None:
-    """Scikit-learn's digits, a small CNN, Adam, an LR that is a hundred times too low."""
+RULES = {
+    "too_low": ("Far too low: one move goes most of the way", 3e-5, 0),
+    "too_high": ("Far too high, nothing learned: begin again", 0.3, 0),
+    "near": ("Near the best: small moves, and a final anneal", 1e-3, 0),
+    "broken": ("Broken weights: the last good ones come back", 1e-3, 15),
+}
+"""Pictures of the rules: title, LR, and the call after which the weights are spoilt."""
+
+
+def train(directory: Path, lr: float = 3e-5, spoil: int = 0, **settings: Any) -> arc.Controller:
+    """Scikit-learn's digits, a small CNN, Adam; by default an LR that is a hundred times too low."""
     torch.manual_seed(0)
     data = load_digits()
     images = torch.tensor(data.images / 16, dtype=torch.float32)[:, None]
@@ -38,11 +53,13 @@ def train(directory: Path) -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(16 * 64, 10)
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-5)
-    settings = {"period": PERIOD, "total_calls": EPOCHS, "log_dir": directory, "verbose": False}
-    controller = arc.Controller(optimizer, model=model, rollback=True, **settings)
-    for _ in range(EPOCHS):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    settings = {"total_calls": EPOCHS, **settings}
+    controller = arc.Controller(optimizer, log_dir=directory, verbose=False, **settings)
+    for epoch in range(EPOCHS):
         model.train()
+        if spoil and epoch == spoil:
+            nn.init.constant_(model[-1].weight, math.nan)
         for rows in torch.randperm(1200).split(32):
             loss = nn.functional.cross_entropy(model(images[rows]), labels[rows])
             optimizer.zero_grad()
@@ -52,6 +69,35 @@ def train(directory: Path) -> None:
         model.eval()
         with torch.no_grad():
             controller.step(val_loss=nn.functional.cross_entropy(model(images[1200:]), labels[1200:]))
+    return controller
+
+
+def draw_rules(directory: Path) -> None:
+    """One picture a rule: LR with its decisions, and the validation loss, of a run that it decided."""
+    for name, (title, lr, spoil) in RULES.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecoveryWarning)
+            controller = train(directory / name, lr, spoil)
+        figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(4.5, 3.6), layout="constrained")
+        log = journal.read(directory / name).calls
+        calls = [call.epoch for call in log]
+        above.step(calls, [call.lr for call in log], where="mid", color="#0b62c4")
+        for decision in controller.decisions:
+            kind = decision.action.label if decision.restored is None else "rewind"
+            look = {"marker": SHAPES[kind], "color": COLORS.get(kind, "black"), "markersize": 7}
+            above.plot(decision.epoch + 0.5, decision.lr_after[0], linestyle="none", **look)
+        below.plot(calls, [call.val_loss for call in log], color="#c4500b")
+        above.set_title(title, fontsize=10)
+        above.set(yscale="log", ylabel="LR")
+        below.set(yscale="log", ylabel="validation loss", xlabel="call of step()")
+        below.set_yticks([0.3, 0.5, 1, 2], ["0.3", "0.5", "1", "2"])
+        below.minorticks_off()
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(alpha=0.25)
+        figure.savefig(IMAGES / f"rule_{name}.png", dpi=100)
+        plt.close(figure)
+        print(title, *(d for d in controller.decisions if d.source != "anneal"), sep="\n  ", flush=True)
 
 
 def draw_window(directory: Path) -> None:
@@ -102,10 +148,10 @@ def screenshots(directory: Path) -> None:
     shown = directory.resolve() / "arc.html"
     # a frame, because a headless window is never as narrow as a phone
     (directory / "phone.html").write_text(
-        f'<body style="margin:0"><iframe src="{shown.name}" style="border:0;width:390px;height:1000px">'
+        f'<body style="margin:0"><iframe src="{shown.name}" style="border:0;width:390px;height:1250px">'
     )
-    shoot(shown, IMAGES / "watch_desktop.png", 1000, 860)
-    shoot(directory.resolve() / "phone.html", IMAGES / "watch_phone.png", 390, 1000)
+    shoot(shown, IMAGES / "watch_desktop.png", 1000, 1250)
+    shoot(directory.resolve() / "phone.html", IMAGES / "watch_phone.png", 390, 1250)
 
 
 def shoot(page: Path, image: Path, width: int, height: int) -> None:
@@ -118,7 +164,9 @@ def shoot(page: Path, image: Path, width: int, height: int) -> None:
 if __name__ == "__main__":
     plt.switch_backend("Agg")
     run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/digits_cnn")
+    draw_rules(run)
+    train(run / "paper", policy="paper", total_calls=None, period=PERIOD)
+    draw_window(run / "paper")
     train(run)
-    draw_window(run)
     if shutil.which("chromium"):
         screenshots(run)

@@ -148,7 +148,11 @@ class Task(ABC):
     # -- what a task may say -----------------------------------------------------------------------------
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A randomly changed copy of a training batch; the same batch by default."""
+        """A randomly changed copy of a training batch; the same batch by default.
+
+        Each example is changed on its own. Where numbers are drawn with ``device=generator.device`` as well,
+        a stack (:mod:`tasks.stacked`) draws them on its card.
+        """
         return batch
 
     def optimizer(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:

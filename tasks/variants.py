@@ -36,6 +36,11 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
         "deep": {"depth": 3},
         "large": {"width": 16, "depth": 3, "scenes": {"train": 768}},
     },
+    "digits_centernet": {
+        "wide": {"width": 40},
+        "deep": {"depth": 3},
+        "large": {"width": 32, "depth": 2, "scenes": {"train": 1024}},
+    },
     "finetune_source": {
         "wide": {"width": 112, "heads": 4, "pretraining": 6},
         "deep": {"width": 48, "layers": 6, "pretraining": 6},

@@ -2,7 +2,7 @@
 
 The source archive and the checkout must give the same wheel. The wheel must hold ``arc`` and nothing else,
 the controller and ``py.typed`` included, and be under 1 MB. From it alone ``arc`` must import, with torch,
-NumPy and safetensors as its only requirements, and control a run.
+NumPy and safetensors as its only requirements, and control a run. Twine must find nothing to mend.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ def use(wheel: Path) -> None:
 def main(out: Path) -> None:
     """Build, look, use."""
     wheel = build(out)
+    archives = [str(path) for path in (wheel, *out.glob("arc_lr-*.tar.gz"))]
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *archives], check=True)
     check(wheel)
     use(wheel)
     print(f"{wheel}: {wheel.stat().st_size / 1e3:.0f} kB, {len(contents(wheel))} files")

@@ -16,10 +16,12 @@ from arc.network.network import Network
 from data_gen import store
 from tasks.errors import InputError
 from tasks.work import board, workers
+from tasks.work.executor import Executor
 from training import dataset
 from training.config import TrainingConfig
 from training.dataset import Samples
 from training.fit import fit
+from training.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,20 @@ class CandidateUnit:
         return Path(self.config.out) / str(self.index)
 
     @property
+    def path(self) -> str:
+        """The same, as the claim on it has it."""
+        return str(self.directory)
+
+    @property
     def ticks(self) -> int:
         """One for each epoch."""
         return self.config.epochs
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Fit it and write its directory: network, config, card and history."""
+        """Fit it and write its directory: network, config, card and history.
+
+        A fit that a killed process has left goes on after the last epoch that was saved.
+        """
         config = self.config
         samples = load(config.samples)
         train, held = dataset.split(samples, config.holdout, config.seed)
@@ -55,7 +65,17 @@ class CandidateUnit:
         with board.writing(
             config.tensorboard, f"candidate_{self.index}", shown, ("val_loss", "accuracy")
         ) as log:
-            network, history = fit(train, held, config, seed=seed, device=self.device, tick=tick, log=log)
+            unfinished = Unfinished(self.path, shown | {"samples": samples.fingerprint()})
+            network, history = fit(
+                train,
+                held,
+                config,
+                seed=seed,
+                device=self.device,
+                tick=tick,
+                log=log,
+                unfinished=unfinished,
+            )
         made = config.recipe() | {
             "candidate": self.index,
             "candidate_seed": seed,
@@ -68,6 +88,7 @@ class CandidateUnit:
             "metrics": history[-1],
         }
         self._write(network, made, history)
+        unfinished.done()
         return 1
 
     def _write(self, network: Network, made: dict[str, Any], history: list[dict[str, Any]]) -> None:
@@ -108,18 +129,17 @@ def card(made: dict[str, Any]) -> str:
 def train(config: TrainingConfig) -> int:
     """Fit the candidates that are missing; the exit code."""
     board.check(config.tensorboard)
-    device = workers.resolve_device(config.device)
+    executor = Executor.of(config)
+    device = executor.where()
+    executor.cards(1)  # a bad number of workers is said before the samples are read
     samples = load(config.samples)
     dataset.split(samples, config.holdout, config.seed)
     units = [CandidateUnit(config, i, device) for i in range(config.candidates)]
     for unit in units:
         _check_same_recipe(unit, samples.fingerprint())
-    missing = [unit for unit in units if not unit.directory.exists()]
+    missing = [unit for unit in executor.share(units) if not unit.directory.exists()]
     Path(config.out).mkdir(parents=True, exist_ok=True)
-    processes = min(workers.count(config.workers, device), max(1, len(missing)))
-    outcome = workers.run_all(
-        missing, workers=processes, title="training", unit_name="candidates", tick_name="epochs"
-    )
+    outcome = executor.run(missing, title="training", unit_name="candidates", tick_name="epochs")
     print(table(units))
     return workers.report(outcome, unit_name="candidates")
 

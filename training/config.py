@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tasks.errors import InputError
 from tasks.work import places
+from tasks.work.executor import Executor
 from training.distill import fingerprint
 from training.targets import KINDS
 
@@ -38,6 +40,11 @@ class TrainingConfig:
     device: str
     workers: str
     tensorboard: str | None = None
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("candidates", "epochs", "batch_size"):
@@ -48,7 +55,8 @@ class TrainingConfig:
         for name, known in (("targets", KINDS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
-        if not 0 < self.lr < float("inf"):
+        Executor.of(self)
+        if not 0 < self.lr < math.inf:
             raise InputError(f"got lr={self.lr}, need a positive number")
         if not 0 < self.holdout < 1:
             raise InputError(f"got holdout={self.holdout}, need a share between 0 and 1")
@@ -58,6 +66,6 @@ class TrainingConfig:
 
     def recipe(self) -> dict[str, Any]:
         """What decides a candidate, besides seed and samples; of teachers, a hash of their weights."""
-        elsewhere = ("samples", "out", "candidates", "device", "workers", "tensorboard")
+        elsewhere = {"samples", "out", "candidates", "tensorboard", *(f.name for f in fields(Executor))}
         found = {name: value for name, value in asdict(self).items() if name not in elsewhere}
         return found | {"teachers": self.teachers and fingerprint(self.teachers)}

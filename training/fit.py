@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from arc.network.network import Network
+from tasks.base import Stateful
 from tasks.seeding import derive
 from tasks.work.board import Log, no_log
 from training import fast
@@ -20,6 +21,7 @@ from training.distill import taught
 from training.loss import hybrid_loss
 from training.metrics import measure
 from training.targets import hard
+from training.unfinished import Unfinished
 
 EVALUATE_EVERY: Final = 5
 """Epochs from one look at the held-out samples to the next, which costs a tenth of an epoch."""
@@ -34,6 +36,7 @@ def fit(
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
     log: Log = no_log,
+    unfinished: Unfinished | None = None,
 ) -> tuple[Network, list[dict[str, Any]]]:
     """Train one network.
 
@@ -44,6 +47,7 @@ def fit(
         device: where to train.
         tick: called after every epoch.
         log: takes every epoch's losses, and its metrics where it has them.
+        unfinished: where to go on, and to save; None: from the start, and nowhere.
 
     Returns:
         The network after the last epoch (no earlier one is better for the task that it is made for:
@@ -62,8 +66,12 @@ def fit(
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     forward = fast.forward(device)
     half = config.precision == "bfloat16"
-    history: list[dict[str, Any]] = []
-    for epoch in range(1, config.epochs + 1):
+    unfinished = unfinished or Unfinished()
+    parts: dict[str, Stateful] = {"network": network, "optimizer": optimizer, "cosine": cosine}
+    history = unfinished.restore(parts, generator)
+    for entry in history:
+        log(entry["epoch"], entry)
+    for epoch in unfinished.epochs(config.epochs, tick):
         network.train()
         losses = torch.zeros((), device=device)
         for rows in torch.randperm(len(train), generator=generator).split(config.batch_size):
@@ -82,7 +90,6 @@ def fit(
         if epoch % EVALUATE_EVERY == 0 or epoch == config.epochs:
             history[-1] |= evaluate(network, held, device)
         log(epoch, history[-1])
-        tick()
     return network.cpu().eval(), history
 
 

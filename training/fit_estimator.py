@@ -13,9 +13,11 @@ from torch import Tensor
 
 from arc.history.observation import LOSSES, MOVEMENT, NAMES, VALIDATION
 from arc.network.estimator import Answer, Estimator
+from tasks.base import Stateful
 from tasks.seeding import derive
 from training.loss import hybrid_loss
 from training.observations import Observations
+from training.unfinished import Unfinished
 
 BATCH: Final = 256
 TIME: Final = tuple(NAMES.index(name) for name in ("timed", "gone"))
@@ -52,7 +54,12 @@ class Recipe:
 
 
 def fit(
-    train: Observations, recipe: Recipe, *, seed: int, tick: Callable[[], None] = lambda: None
+    train: Observations,
+    recipe: Recipe,
+    *,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
+    unfinished: Unfinished | None = None,
 ) -> Estimator:
     """Train one network.
 
@@ -65,6 +72,7 @@ def fit(
         recipe: numbers of the training.
         seed: of initial weights, order, blanking and noise.
         tick: called after every epoch.
+        unfinished: where to go on, and to save; None: from the start, and nowhere.
     """
     generator = torch.Generator().manual_seed(derive(seed, "estimator"))
     with torch.random.fork_rng(devices=[]):
@@ -80,7 +88,10 @@ def fit(
     steps = recipe.epochs * math.ceil(len(train) / BATCH)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     network.train()
-    for _ in range(recipe.epochs):
+    unfinished = unfinished or Unfinished()
+    parts: dict[str, Stateful] = {"network": network, "optimizer": optimizer, "cosine": cosine}
+    history = unfinished.restore(parts, generator)
+    for epoch in unfinished.epochs(recipe.epochs, tick):
         for rows in torch.randperm(len(train), generator=generator).split(BATCH):
             seen = blanked(windows[rows], numbers[rows], recipe, generator, noise)
             answer = network(*seen)
@@ -93,7 +104,7 @@ def fit(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             cosine.step()
-        tick()
+        history.append({"epoch": epoch})
     return network.eval()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import math
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -20,10 +22,12 @@ from data_gen import store
 from data_gen.sweep import best
 from tasks.errors import InputError
 from tasks.seeding import derive
-from tasks.work import cli, workers
+from tasks.work import cli, places, workers
+from tasks.work.executor import Executor
 from training import observations
 from training.fit_estimator import Recipe, answers, fit
 from training.observations import Observations
+from training.unfinished import Unfinished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,11 @@ class MovementConfig:
     actions: float
     seed: int
     workers: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         if self.candidates < 0 or self.epochs < 1 or self.folds < 0 or self.folds == 1:
@@ -50,6 +59,8 @@ class MovementConfig:
             )
         if not 0 <= self.without <= 1:
             raise InputError(f"got without={self.without}, need a share from 0 to 1")
+        places.check_local("out", self.out)
+        Executor.of(self)
 
     @property
     def recipe(self) -> Recipe:
@@ -77,22 +88,32 @@ class Candidate:
         return Path(self.config.out) / name
 
     @property
+    def path(self) -> str:
+        """The same, as the claim on it has it."""
+        return str(self.place)
+
+    @property
     def ticks(self) -> int:
         """One for each epoch."""
         return self.config.epochs
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Fit it, and write what comes of it."""
+        """Fit it, and write what comes of it; a fit that a killed process has left goes on where it was."""
         data = load(self.config)
-        seed = self.config.seed + self.index
+        held = np.zeros(len(data), bool)
+        if self.fold is not None:
+            held = np.isin(data.tasks, held_tasks(data, self.config.folds, self.fold))
+        train, seed = data.select(~held), self.config.seed + self.index
+        decisive = asdict(self.config.recipe) | {"seed": seed, "observations": train.fingerprint()}
+        unfinished = Unfinished(self.path, decisive)
+        network = fit(train, self.config.recipe, seed=seed, tick=tick, unfinished=unfinished)
         if self.fold is None:
-            network = fit(data, self.config.recipe, seed=seed, tick=tick)
             self._write(network, data)
-            return 1
-        held = np.isin(data.tasks, held_tasks(data, self.config.folds, self.fold))
-        network = fit(data.select(~held), self.config.recipe, seed=seed, tick=tick)
-        table = judged(network, data.select(held))
-        table.to_parquet(self.place, index=False)
+        else:
+            content = io.BytesIO()
+            judged(network, data.select(held)).to_parquet(content, index=False)
+            places.write_bytes(self.path, content.getvalue())
+        unfinished.done()
         return 1
 
     def _write(self, network: Estimator, data: Observations) -> None:
@@ -164,14 +185,12 @@ def judged(network: Estimator, held: Observations) -> pd.DataFrame:
 
 def train(config: MovementConfig) -> int:
     """Fit the candidates and folds that are missing, and report the folds; the exit code."""
+    executor = Executor.of(config, device="cpu")
     Path(config.out).mkdir(parents=True, exist_ok=True)
     units = [Candidate(config, i) for i in range(config.candidates)]
     units += [Candidate(config, 0, fold) for fold in range(config.folds)]
-    missing = [unit for unit in units if not unit.place.exists()]
-    processes = min(workers.count(config.workers, "cpu"), max(1, len(missing)))
-    outcome = workers.run_all(
-        missing, workers=processes, title="training.movement", unit_name="candidates", tick_name="epochs"
-    )
+    missing = [unit for unit in executor.share(units) if not unit.place.exists()]
+    outcome = executor.run(missing, title="training.movement", unit_name="candidates", tick_name="epochs")
     folds = [unit.place for unit in units if unit.fold is not None and unit.place.exists()]
     if folds:
         found = pd.concat([pd.read_parquet(place) for place in folds])

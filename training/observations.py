@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -58,6 +59,13 @@ class Observations:
     runs: Strings
     parameters: npt.NDArray[np.int64]
     steps: npt.NDArray[np.int64]
+
+    def fingerprint(self) -> str:
+        """A short hash of everything that is fitted to."""
+        digest = hashlib.sha256()
+        for name in ("windows", "numbers", "distance", "soft"):
+            digest.update(np.ascontiguousarray(getattr(self, name)).data)
+        return digest.hexdigest()[:12]
 
     def __len__(self) -> int:
         return len(self.windows)

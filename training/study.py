@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from data_gen.samples import SAMPLE
 from tasks.errors import InputError
 from tasks.seeding import derive
 from tasks.work import cli, places, workers
+from tasks.work.executor import Executor
 from training import dataset, fast
 from training.baselines import BASELINES, baseline
 from training.candidates import load
@@ -49,6 +51,11 @@ class StudyConfig:
     seed: int
     seeds: int
     workers: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "seeds"):
@@ -56,6 +63,7 @@ class StudyConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         for name in ("out", "fits"):
             places.check_local(name, getattr(self, name))
+        Executor.of(self)
         self.recipe(0)
 
     def recipe(self, seed: int) -> TrainingConfig:
@@ -104,13 +112,13 @@ class FitUnit:
         return f"{self.model} on {self.left_out or f'{self.share:.0%}'}, seed {self.seed}"
 
     @property
-    def path(self) -> Path:
+    def path(self) -> str:
         """The file that this unit writes; its name is a hash of what decides the fit."""
         decisive = {k: v for k, v in asdict(self).items() if k != "config"}
         decisive |= {k: getattr(self.config, k) for k in ("epochs", "lr", "precision", "holdout")}
         decisive["split_seed"] = self.config.seed
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-        return Path(self.config.fits) / f"fit-{digest}.json"
+        return str(Path(self.config.fits) / f"fit-{digest}.json")
 
     @property
     def ticks(self) -> int:
@@ -128,10 +136,8 @@ class FitUnit:
             tick()
         found = measure(probabilities, held.labels.numpy(), held.losses.numpy())
         row = {"model": self.model, "share": self.share, "left_out": self.left_out, "seed": self.seed}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(row | {"samples": len(train), "held": len(held)} | found))
-        temporary.rename(self.path)
+        row |= {"samples": len(train), "held": len(held)} | found
+        places.write_bytes(self.path, json.dumps(row).encode())
         return 1
 
 
@@ -166,12 +172,15 @@ def study(config: StudyConfig) -> int:
     """Run the fits that are missing, write the page; the exit code."""
     samples = load(config.samples)
     asked = list(units(config, samples))
-    missing = [unit for unit in asked if not unit.path.exists()]
-    processes = min(workers.count(config.workers), max(1, len(missing)))
-    outcome = workers.run_all(missing, workers=processes, title="study", unit_name="fits", tick_name="epochs")
+    executor = Executor.of(config, device="cpu")
+    missing = [unit for unit in executor.share(asked) if not Path(unit.path).exists()]
+    outcome = executor.run(missing, title="study", unit_name="fits", tick_name="epochs")
     if code := workers.report(outcome, unit_name="fits"):
         return code
-    fits = pd.DataFrame([json.loads(unit.path.read_text()) for unit in asked])
+    if left := sum(not Path(unit.path).exists() for unit in asked):
+        print(f"{left} fits are left to other shards; the last one to end writes the page", file=sys.stderr)
+        return 0
+    fits = pd.DataFrame([json.loads(Path(unit.path).read_text()) for unit in asked])
     write(config.out, rows(config.samples), fits, asdict(config))
     print(f"written to {config.out}", file=sys.stderr)
     return 0

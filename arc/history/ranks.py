@@ -1,4 +1,8 @@
-"""One call of ``step()`` on all ranks of a distributed run: their mean, in one collective."""
+"""One call of ``step()`` on all ranks of a distributed run, in one collective.
+
+Losses are means over the ranks. Of weights that are sharded each rank has seen a part: what a norm and a
+cosine are made of is added up over the parts (:meth:`arc.history.sums.Sums.mean`), and only then made.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from arc.history.blocks import POINTS
 from arc.history.course import Call
 from arc.history.losses import BLOCKS, CAPACITY
 from arc.history.movement import FLOATS, Movement
+from arc.history.sums import PACKED, Sums
 
 _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("steps", "kept", "stride")
@@ -24,15 +29,43 @@ _ROWS: Final = {"moved": FLOATS, "means": POINTS, "spreads": POINTS, "blocks": B
 assert {f.name for f in fields(Call)} == {*_SCALARS, *_ROWS, "estimate"}
 
 
-def over_ranks(call: Call) -> Call:
-    """The same call on every rank: losses and movement averaged. Itself outside torch.distributed.
+def group_of(given: Any) -> Any:
+    """The process group that was given, None for all ranks.
+
+    Raises:
+        TypeError: none that this rank is a member of.
+    """
+    if given is None or (dist.is_available() and isinstance(given, dist.ProcessGroup)):
+        return given
+    raise TypeError(
+        f"got process_group={given!r:.60}, need a torch.distributed process group that this rank is in"
+    )
+
+
+def over_ranks(
+    call: Call, parts: Sums | None = None, *, copies: bool = True, group: Any = None
+) -> tuple[Call, bool]:
+    """The same call on every rank: losses averaged, movement that of the whole weights.
+
+    Outside torch.distributed the call itself.
+
+    Args:
+        call: of this rank.
+        parts: what its movement was made of, where some weights are sharded; None where each rank has all.
+        copies: whether this rank has a state to go back to.
+        group: process group of the ranks that train together; None: all.
+
+    Returns:
+        The call, and whether all ranks have a state to go back to: one alone must not.
 
     Raises:
         RuntimeError: ranks at different calls or LRs, or a rank that did not answer in time.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return call
-    calls = [_unpacked(row) for row in _gathered(_packed(call))]
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
+        return call, copies
+    sums = [] if parts is None else parts.packed()
+    rows = _gathered([float(copies), *_packed(call), *_filled(sums, PACKED)], group)
+    calls = [_unpacked(row[1:]) for row in rows]
     for name in _COMMON:
         values = [getattr(one, name) for one in calls]
         if len(set(values)) > 1:
@@ -40,7 +73,10 @@ def over_ranks(call: Call) -> Call:
                 f"ranks disagree: {name} is {values} on ranks 0 to {len(values) - 1}; every rank must start "
                 "from the same LR and call step() equally often"
             )
-    return merged(calls)
+    whole = merged(calls)
+    if all(row[-PACKED - 1] for row in rows):
+        whole = replace(whole, moved=Sums.mean([row[-PACKED:] for row in rows]).movement())
+    return whole, all(row[0] for row in rows)
 
 
 def merged(calls: list[Call]) -> Call:
@@ -104,13 +140,28 @@ def _unpacked(row: list[float]) -> Call:
     return Call(**integers, **found, **rows, val_loss=None if math.isnan(val_loss) else val_loss)
 
 
-def _gathered(row: list[float]) -> list[list[float]]:
-    cuda = "nccl" in str(dist.get_backend())
-    device = torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
-    mine = torch.tensor(row, dtype=torch.float64, device=device)
-    rows = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+def mean_over_ranks(value: float, group: Any = None) -> float:
+    """The mean of the ranks' values, the same on every rank; ``value`` itself outside torch.distributed.
+
+    Every rank has to call it equally often. What is not finite on one rank is not on all.
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
+        return float(value)
+    total = torch.tensor(float(value), dtype=torch.float64, device=_device(group))
+    dist.all_reduce(total, group=group)
+    return float(total) / dist.get_world_size(group)
+
+
+def _device(group: Any) -> torch.device:
+    cuda = "nccl" in str(dist.get_backend(group))
+    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+
+
+def _gathered(row: list[float], group: Any) -> list[list[float]]:
+    mine = torch.tensor(row, dtype=torch.float64, device=_device(group))
+    rows = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
     try:
-        dist.all_gather(rows, mine)
+        dist.all_gather(rows, mine, group=group)
     except RuntimeError as error:
         raise RuntimeError(
             f"rank {dist.get_rank()} waited in step() for the other ranks in vain: {error}; check that every "

@@ -40,7 +40,8 @@ class Sketches:
     In a distributed run each rank sees its own shards of sharded parameters (DTensor, ``fully_shard``), with
     signs of its own. Its sums are multiplied by the number of shards, so that the *mean over the ranks* is
     the sum over all shards, and replicated parameters need no distinction:
-    ``Sums.mean(rows of all ranks).movement()``, a row being ``sketches.sums.packed()``.
+    ``Sums.mean(rows of all ranks).movement()``, a row being ``sketches.sums.packed()``
+    (:func:`arc.history.ranks.over_ranks` does it).
 
     Needs torch parameters: where :func:`parameters_of` is empty (Keras on JAX) there is nothing to follow.
 
@@ -102,6 +103,11 @@ class Sketches:
         """
         self.sums = on_host(self.take() if values is None else values)
         return self.sums.movement()
+
+    @property
+    def parts(self) -> Sums | None:
+        """What the last movement was made of, where ranks hold parts of weights; None where each has all."""
+        return self.sums if any(weight.shards > 1 for weight in self._weights) else None
 
     def lrs(self) -> npt.NDArray[np.float64]:
         """The LR of each tensor of the last call; 0 for frozen ones and where precision rounds steps away."""

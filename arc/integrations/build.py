@@ -12,7 +12,6 @@ from torch import nn
 
 from arc.controller import Controller
 from arc.decision import Decision
-from arc.integrations.scheduler import Scheduler
 from arc.notices import say, wanted
 from arc.policy import default as policies
 
@@ -63,6 +62,14 @@ def announce(decision: Decision | None, settings: dict[str, Any], where: str) ->
         say(decision.line(where))
 
 
+def logged(decision: Decision | None, mark: str) -> dict[str, float]:
+    """What a framework's logger gets of a decision: its factor, and the distance where it is known."""
+    if decision is None:
+        return {}
+    known = {} if decision.distance is None else {f"arc{mark}distance": decision.distance}
+    return {f"arc{mark}factor": decision.multiplier, **known}
+
+
 def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) -> Controller | None:
     """The controller of an :class:`arc.Scheduler` among the framework's schedulers; None without one.
 
@@ -72,7 +79,8 @@ def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) 
         ValueError: settings for the callback, where the scheduler has its own.
     """
     every = schedulers if isinstance(schedulers, list | tuple) else [schedulers]
-    found = next((one for one in every if isinstance(one, Scheduler)), None)
+    kept = (getattr(one, "controller", None) for one in every)
+    found = next((one for one in kept if isinstance(one, Controller)), None)
     if found is None:
         return None
     if settings or path is not None:
@@ -80,4 +88,4 @@ def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) 
             f"got {', '.join(settings) or f'path={path}'} for the callback beside an arc.Scheduler, which "
             "holds the controller: give them to arc.Scheduler, and the callback none"
         )
-    return found.controller
+    return found

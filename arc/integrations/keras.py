@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,20 @@ except ImportError as missing:
 class _Group(dict[str, Any]):
     """A parameter group whose LR is the Keras optimizer's."""
 
-    def __init__(self, optimizer: Any) -> None:
-        super().__init__()
+    def __init__(self, optimizer: Any, **values: Any) -> None:
+        super().__init__(values)
         self._optimizer = optimizer
 
-    def __getitem__(self, key: str) -> float:
+    def __getitem__(self, key: str) -> Any:
         if key != "lr":
-            raise KeyError(key)
+            return super().__getitem__(key)
         return float(keras.ops.convert_to_numpy(self._optimizer.learning_rate.value))
 
-    def __setitem__(self, key: str, value: float) -> None:
+    def __setitem__(self, key: str, value: Any) -> None:
         self._optimizer.learning_rate = value
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key == "lr" else default
+        return self[key] if key == "lr" else super().get(key, default)
 
 
 class _Optimizer:
@@ -45,6 +46,34 @@ class _Optimizer:
 
     def __init__(self, optimizer: Any) -> None:
         self.param_groups = [_Group(optimizer)]
+
+
+class _TorchOptimizer(torch.optim.Optimizer):
+    """On Keras's torch backend: its parameters and state too, to follow and to put back."""
+
+    def __init__(self, optimizer: Any, variables: Sequence[Any]) -> None:
+        weights = [variable.value for variable in variables]
+        super().__init__(weights, {"lr": 1.0})
+        if not optimizer.built:
+            optimizer.build(variables)
+        # as if captured: Keras takes the steps, so no hook of ours can let them wait for a copy on its way
+        self.param_groups = [_Group(optimizer, params=weights, capturable=True)]
+        kept = [variable for variable in optimizer.variables if variable is not optimizer._learning_rate]
+        self.state["keras"] = {str(i): variable.value for i, variable in enumerate(kept)}  # type: ignore[index]
+
+
+class _Statistics:
+    """What a model keeps beside its weights (the means of a batch normalisation), for the copies."""
+
+    def __init__(self, model: Any) -> None:
+        self._kept = [v for v in model.non_trainable_variables if v.value.is_floating_point()]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(i): variable.value for i, variable in enumerate(self._kept)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for variable, value in zip(self._kept, state.values(), strict=True):
+            variable.assign(value)
 
 
 class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -58,8 +87,11 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         monitor: the validation loss among the epoch's logs.
         state_file: where the controller's state is written after every epoch, and read by a training that
             begins where it ends (``initial_epoch``, or Keras's ``BackupAndRestore`` beside this callback).
-        settings: those of :class:`arc.Controller`, but for ``rollback``, ``scheduler`` and ``lr0``, which
-            need a torch model; ``verbose`` is True.
+        settings: those of :class:`arc.Controller`, but for ``scheduler`` and ``lr0``, which need a torch
+            loop, and ``rollback`` on JAX and TensorFlow; ``verbose`` is True.
+
+    On Keras's torch backend it follows the weights and keeps copies to go back to. On JAX and TensorFlow it
+    sees losses and LR alone.
 
     Raises:
         ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``; after an epoch
@@ -75,9 +107,14 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         super().__init__()
-        for name in ("rollback", "scheduler", "lr0"):
+        for name in ("scheduler", "lr0"):
             if settings.get(name):
-                raise ValueError(f"got {name}={settings[name]!r}, which needs a torch model and optimizer")
+                raise ValueError(f"got {name}={settings[name]!r}, which needs a torch loop and optimizer")
+        if settings.get("rollback", "auto") not in (False, "auto") and not _on_torch():
+            raise ValueError(
+                f"got rollback={settings['rollback']!r} on {keras.backend.backend()}, where ARC keeps no "
+                "copies: leave it out, or set KERAS_BACKEND=torch"
+            )
         self.controller: Controller | None = None
         self._path = path
         self._monitor = monitor
@@ -102,12 +139,17 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Build the controller, if it is the first epoch; a second ``fit`` goes on with the same one."""
         self._total, self._batches = 0.0, 0  # Keras restarts its running mean
         if self.controller is None:  # not before: BackupAndRestore has set model and epoch now
-            optimizer: Any = _Optimizer(self._optimizer)
-            self.controller = build(
-                optimizer, self._path, self._settings, calls=known((self.params or {}).get("epochs", 0))
-            )
+            calls = known((self.params or {}).get("epochs", 0))
+            self.controller = build(*self._driven(), calls=calls)
             if epoch:
                 self._resume(epoch)
+
+    def _driven(self) -> tuple[Any, str | Path | None, dict[str, Any]]:
+        if not _on_torch():
+            return _Optimizer(self._optimizer), self._path, self._settings
+        extra = [*self._settings.get("extra_state", ()), _Statistics(self.model)]
+        optimizer = _TorchOptimizer(self._optimizer, self.model.trainable_variables)
+        return optimizer, self._path, {**self._settings, "extra_state": extra}
 
     def _resume(self, epoch: int) -> None:
         assert self.controller is not None
@@ -146,3 +188,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
             half = self._file.with_name(self._file.name + ".part")
             torch.save({"epoch": epoch + 1, "controller": self.controller.state_dict()}, half)
             half.replace(self._file)
+
+
+def _on_torch() -> bool:
+    return bool(keras.backend.backend() == "torch")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, announce, build
+from arc.integrations.build import adopted, announce, build, logged
 from arc.integrations.plan import of_lightning
 
 try:
@@ -32,9 +32,10 @@ class ARCCallback(Callback):
 
     How often the controller will be called (``total_calls``) the callback knows from ``max_epochs``,
     ``max_steps``, ``val_check_interval`` and ``check_val_every_n_epoch``. After every call the LR goes to
-    the trainer's loggers as ``lr-<Optimizer>``, as the LearningRateMonitor's does, and the factor of a
-    decision as ``arc-factor``. Beside an :class:`arc.Scheduler` in ``configure_optimizers`` the callback
-    records the training losses and nothing else.
+    the trainer's loggers as ``lr-<Optimizer>``, as the LearningRateMonitor's does, and a decision as
+    ``arc-factor`` and ``arc-distance`` (decades from the best LR, as estimated). Beside an
+    :class:`arc.Scheduler` in ``configure_optimizers`` the callback records the training losses and nothing
+    else.
 
     Args:
         path: a controller directory; the shipped controller by default.
@@ -185,7 +186,7 @@ class ARCCallback(Callback):
         epochs = self._on == "epoch"
         where = f"epoch {trainer.current_epoch}" if epochs else f"step {trainer.global_step}"
         announce(decision, self._settings, where)
-        self._log(trainer, {} if decision is None else {"arc-factor": decision.multiplier})
+        self._log(trainer, logged(decision, "-"))
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if not any(isinstance(callback, LearningRateMonitor) for callback in _callbacks(trainer)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,22 +12,25 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from arc.controller import Controller
 from arc.history.losses import Loss
+from arc.integrations.trainer import join
+from arc.notices import say, wanted
 from arc.numbers import number
 
 
 class Scheduler(ReduceLROnPlateau):
     """Drives the LR from where a ``ReduceLROnPlateau`` would be stepped; it is one by type.
 
-    It goes wherever that one goes: ``Trainer(optimizers=(optimizer, scheduler))`` of Hugging Face (with
-    ``metric_for_best_model="loss"``, which says what to step it with), the dictionary of Lightning's
-    ``configure_optimizers`` (with ``monitor="val_loss"``), ``accelerator.prepare``, a loop of one's own.
-    Step it once per evaluation, with the validation loss.
+    It goes wherever that one goes: ``Trainer(optimizers=(optimizer, scheduler))`` of Hugging Face (with an
+    ``eval_strategy``, and with ``metric_for_best_model="loss"``, which says what to step it with), the
+    dictionary of Lightning's ``configure_optimizers`` (with ``monitor="val_loss"``),
+    ``accelerator.prepare``, a loop of one's own. Step it once per evaluation, with the validation loss.
 
     Training losses tell the controller more than the validation loss alone. They are taken from
 
     - ``record(loss)`` after an optimizer step, or ``step(val_loss, train_loss=...)`` with a mean;
     - the closure of ``optimizer.step(closure)``, which is how Lightning trains (but not with a GradScaler);
-    - the framework's ``ARCCallback()``, without settings, beside the scheduler.
+    - the framework's ``ARCCallback()``, without settings, beside the scheduler. In a Hugging Face Trainer
+      it adds itself, at the optimizer's first step.
 
     Without any, the validation loss of a call stands for its training loss, too: both channels of the
     network see the same curve. A single one that is not finite is left out, two in a row are a broken run.
@@ -38,9 +42,11 @@ class Scheduler(ReduceLROnPlateau):
 
     Attributes:
         controller: has the decisions, ``plot()`` and the rest.
+        where: gives the place in the training that a decision's line begins with; None: the call.
 
     Raises:
-        TypeError, ValueError: a value that cannot be used; the message shows it and the remedy.
+        TypeError, ValueError: a value that cannot be used, or a Trainer that would never step it; the
+            message shows it and the remedy.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(1))
@@ -54,7 +60,10 @@ class Scheduler(ReduceLROnPlateau):
     def __init__(self, optimizer: torch.optim.Optimizer, **settings: Any) -> None:
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
         super().__init__(optimizer)
-        self.controller = Controller(optimizer, **{"verbose": True, **settings})
+        self.controller = Controller(optimizer, **{**settings, "verbose": False})
+        self.where: Callable[[], str] | None = None
+        self._says = wanted(settings.get("verbose", True))
+        self._joined = False
         self._step_count = 0  # Accelerate counts here
         self._recorded = False
         self._stepped = False
@@ -64,6 +73,9 @@ class Scheduler(ReduceLROnPlateau):
     def _see(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note a step of the optimizer, and look at what its closure returns."""
         self._stepped = True
+        if not self._joined:
+            self._joined = True
+            join(self)
         closure = kwargs["closure"] if "closure" in kwargs else args[1] if len(args) > 1 else None
         if closure is None:  # args[0] is the optimizer
             return None
@@ -116,7 +128,9 @@ class Scheduler(ReduceLROnPlateau):
         if not self._recorded and value is not None:
             once = math.isfinite(self._last) and not math.isfinite(value)  # a run that is broken stays it
             self.record(self._last if once else value)
-        self.controller.step(val_loss=value)
+        decision = self.controller.step(val_loss=value)
+        if decision is not None and self._says:
+            say(decision.line(self.where and self.where()))
         self._recorded = self._stepped = False
         if value is not None:
             self._last = value

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, announce, build
+from arc.decision import Decision
+from arc.integrations.build import adopted, announce, build, logged
 from arc.integrations.monitor import Monitor
-from arc.integrations.plan import decays, of_transformers
+from arc.integrations.plan import decays, of_transformers, running
 
 try:
-    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 except ImportError as missing:
     raise ImportError("arc.integrations.transformers needs transformers: pip install arc-lr[hf]") from missing
 
@@ -39,7 +40,8 @@ class ARCCallback(TrainerCallback):
     The controller is called after every evaluation, or after every epoch where ``eval_strategy`` is ``no``;
     how often that is (``total_calls``) the callback knows from ``max_steps``, ``eval_steps`` and
     ``num_train_epochs``. Beside an :class:`arc.Scheduler` in ``Trainer(optimizers=...)`` the callback records
-    the training losses and nothing else.
+    the training losses and nothing else. A decision goes to what the trainer logs to (``report_to``) as
+    ``arc_factor``, with ``arc_distance`` (decades from the best LR, as estimated).
 
     Args:
         path: a controller directory; the shipped controller by default.
@@ -75,6 +77,7 @@ class ARCCallback(TrainerCallback):
         self._recorded = False
         self._told = False
         self._calls = True  # an arc.Scheduler is called by the trainer
+        self._trainer: Any = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -84,6 +87,7 @@ class ARCCallback(TrainerCallback):
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
         self.controller = adopted(scheduler, self._path, self._settings)
         self._calls = self.controller is None
+        self._trainer = running()
         self._loss, self._losses, self._recorded = None, [], False
         if self.controller is None:
             calls = of_transformers(args, state)
@@ -176,11 +180,26 @@ class ARCCallback(TrainerCallback):
             return
         if self._recorded:
             self._recorded = False
-            steps = args.eval_strategy == "steps"
-            where = f"step {state.global_step}" if steps else f"epoch {state.epoch or 0:.3g}"
-            announce(self.controller.step(val_loss=val_loss), self._settings, where)
+            decision = self.controller.step(val_loss=val_loss)
+            announce(decision, self._settings, self.where(args, state))
+            if decision is not None:
+                self._log(decision)
         elif not self._sees_losses:
             self._tell_no_losses()
+
+    def where(self, args: TrainingArguments, state: TrainerState) -> str:
+        """The place in the training, counted as its evaluations are."""
+        steps = args.eval_strategy == "steps"
+        return f"step {state.global_step}" if steps else f"epoch {state.epoch or 0:.3g}"
+
+    def _log(self, decision: Decision) -> None:
+        """A decision to whatever the trainer logs to (``report_to``), and into its log history.
+
+        Trainer's own method: those of its heirs (TRL) add means of their own, which begin anew with it.
+        """
+        if self._trainer is None:
+            return
+        Trainer.log(self._trainer, logged(decision, "_"))
 
     def _tell_no_losses(self) -> None:
         if not self._told:

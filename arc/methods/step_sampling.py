@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arc.history.ranks import mean_over_ranks
 from arc.methods.loss_curve import LR_RANGE, THRESHOLD, Points, analyse, refine
 from arc.methods.method import Method, State, require
 from arc.methods.random_state import refuse_one_pass, sample
@@ -61,6 +63,7 @@ def suggest(
     steps: int = STEPS,
     lr_range: tuple[float, float] = LR_RANGE,
     threshold: float = THRESHOLD,
+    over_ranks: Any = False,
 ) -> Suggestion:
     """Suggest an initial LR. Model, optimizer and random states are left as they were.
 
@@ -74,6 +77,9 @@ def suggest(
         steps: training steps of one trial.
         lr_range: lowest and highest candidate.
         threshold: decades between neighbours at which a point counts as known.
+        over_ranks: whether all ranks of a distributed run search together: each on its own data, the
+            validation losses averaged, so that all of them find one LR. Every rank has to take part. True,
+            or the process group of the ranks that train together.
 
     Raises:
         TypeError: no model, optimizer, function or batches where one is needed.
@@ -93,7 +99,16 @@ def suggest(
     refuse_one_pass(train_batches)
     batches = sample(train_batches, steps, seed=0)
     run = TorchRun(model, optimizer, loss_fn, batches, val_fn)
-    return search(run, selection=selection, steps=steps, lr_range=lr_range, threshold=threshold)
+    return search(
+        run,
+        selection=selection,
+        steps=steps,
+        lr_range=lr_range,
+        threshold=threshold,
+        agreed=partial(mean_over_ranks, group=None if over_ranks is True else over_ranks)
+        if over_ranks
+        else float,
+    )
 
 
 def search(
@@ -103,8 +118,13 @@ def search(
     steps: int = STEPS,
     lr_range: tuple[float, float] = LR_RANGE,
     threshold: float = THRESHOLD,
+    agreed: Callable[[float], float] = float,
 ) -> Suggestion:
-    """As :func:`suggest`, on a :class:`~arc.methods.run.Run`, which is left as it was."""
+    """As :func:`suggest`, on a :class:`~arc.methods.run.Run`, which is left as it was.
+
+    Args:
+        agreed: what counts of a trial's validation loss.
+    """
     _check(selection, steps, lr_range, threshold)
     before = replace(run.cost)
     start = run.snapshot()
@@ -113,7 +133,7 @@ def search(
         run.restore(start)
         set_lr(run.optimizer, lr)
         losses = run.train(steps)
-        return run.validate() if np.isfinite(losses).all() else math.inf
+        return agreed(run.validate() if np.isfinite(losses).all() else math.inf)
 
     try:
         untrained = trial(UNTRAINED_FACTOR * lr_range[0])

@@ -17,6 +17,9 @@ HIDDEN: Final = 96
 FARTHEST: Final = 5.0
 """Deviations beyond which a standardised number is cut off."""
 
+LEAST: Final = 0.02
+"""Decades: no smaller error is expected."""
+
 
 class Answer(NamedTuple):
     """What the network says of a batch of trainings.
@@ -95,4 +98,4 @@ class Estimator(nn.Module):
         _, (last, _) = self.lstm(self.conv(windows.transpose(1, 2)).transpose(1, 2))
         standard = ((numbers - self.centre) / self.scale).clamp(-FARTHEST, FARTHEST)
         out = self.dense(torch.cat([last[-1], self.numbers(standard)], 1))
-        return Answer(out[:, :3], out[:, 3], nn.functional.softplus(out[:, 4]) + 0.02)
+        return Answer(out[:, :3], out[:, 3], nn.functional.softplus(out[:, 4]) + LEAST)

@@ -73,6 +73,6 @@ def get(policy: Policy | str) -> Policy:
     """The policy itself, or the one called ``default`` or ``paper`` (ValueError)."""
     if isinstance(policy, Policy):
         return policy
-    if policy not in ("default", "paper"):
+    if not isinstance(policy, str) or policy not in ("default", "paper"):
         raise ValueError(f"got policy={policy!r}, need 'default', 'paper' or an arc.Policy")
     return PAPER if policy == "paper" else Policy()

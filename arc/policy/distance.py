@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from arc.actions import Action
+from arc.decision import two_digits
 from arc.history.course import Call, Course
 from arc.policy import probabilities
 from arc.policy.default import PAPER, Policy
@@ -30,6 +31,8 @@ EARLY: Final = 8
 final anneal lowers it; without one, or where the net overfits, it is lowered later, too."""
 BELOW: Final = 10**-0.5
 """No raise comes closer to an LR at which the run broke than to this share of it."""
+RIGHT: Final = 0.1
+"""Decades up to which an LR is called about right."""
 OVERFITS: Final = 3
 """Calls since the lowest validation loss after which a net may be said to overfit."""
 
@@ -60,16 +63,15 @@ def decide(
     if policy is not PAPER:
         move = approach(call.distance, course, anneals=anneals, overfits=overfits, ceiling=ceiling / call.lr)
         if move is not None:
-            return move._replace(note=_seen(call, overfits) + move.note)
+            return move._replace(note=in_words(call, overfits))
     if call.epoch % period:
         return None
     if call.estimate is None:
-        return Move(Action.KEEP, 1.0, "the weights stand still: keep", memory)
+        return Move(Action.KEEP, 1.0, "the weights stand still", memory)
     move = probabilities.decide(policy, memory, call.estimate.probabilities, anneals=anneals)
     if policy is not PAPER and not allowed(move.action, call.distance, overfits=overfits):
         move = Move(Action.KEEP, 1.0, after=move.after)
-    about = f"LR {call.distance:+.1f} decades from the best: {move.action.label}"
-    return move._replace(note=_seen(call, overfits) + about + (f" ({move.note})" if move.note else ""))
+    return move._replace(note=in_words(call, overfits, move.note))
 
 
 def approach(
@@ -86,11 +88,10 @@ def approach(
         return None
     if distance < -LOW and overfits is None:
         factor = min(10 ** (-SHARE * distance), ceiling)
-        return Move(Action.RAISE, factor, _words(distance, factor)) if factor > 1 else None
+        return Move(Action.RAISE, factor) if factor > 1 else None
     late = course.count > EARLY
     if distance > HIGH and (not late or not anneals or overfits is not None):
-        factor = 10 ** (-SHARE * distance)
-        return Move(Action.LOWER, factor, _words(distance, factor))
+        return Move(Action.LOWER, 10 ** (-SHARE * distance))
     return None
 
 
@@ -118,19 +119,20 @@ def overfitting(course: Course, noise: float) -> int | None:
     return since if risen and course.train.last < course.train_at_best else None
 
 
-# -- in words -----------------------------------------------------------------------------------
+def in_words(call: Call, overfits: int | None, note: str = "") -> str:
+    """How far the LR is off, what tells it, and which rule had a say.
 
-
-def _seen(call: Call, overfits: int | None) -> str:
-    seen = ""
+    Args:
+        call: with what the network says of it.
+        overfits: as for :func:`decide`.
+        note: a rule's words, if one had a say.
+    """
+    side = "low" if call.distance < 0 else "high"
+    off = f"LR about {two_digits(10 ** abs(call.distance))} times too {side}"
+    said = ["LR about right" if abs(call.distance) < RIGHT else off]
     if call.moved is not None and not math.isnan(call.moved.shift):
-        seen = f"the weights move {call.moved.shift:.1%} a call"
-        if not math.isnan(call.moved.cosine):
-            seen += f", cosine {call.moved.cosine:.2f}"
-        seen += "; "
-    return seen + ("" if overfits is None else f"overfits: best validation was {overfits} calls ago; ")
-
-
-def _words(distance: float, factor: float) -> str:
-    side, verb = ("low", "raise") if distance < 0 else ("high", "lower")
-    return f"LR about {10 ** abs(distance):.2g} times too {side}: {verb} x{factor:.2g}"
+        cosine = "" if math.isnan(call.moved.cosine) else f", cosine {call.moved.cosine:.2f}"
+        said.append(f"the weights move {call.moved.shift:.1%} a call{cosine}")
+    if overfits is not None:
+        said.append(f"overfits: best validation was {overfits} calls ago")
+    return "; ".join(said) + (f" ({note})" if note else "")

@@ -73,6 +73,11 @@ class Copies:
         self._calls: dict[str, int] = {}
 
     @property
+    def buffers(self) -> bool:
+        """Whether buffers are among what is copied: there is a model."""
+        return self._run.has_model
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The copies that there are."""
         return tuple(self._calls)

@@ -41,11 +41,12 @@ class Journal:
     """Appends each call of ``step()`` to a log and to a TensorBoard writer, if there are any.
 
     A log's first line holds version, settings and a digest of the network; every other line is one call:
-    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``train_losses`` (at most 128 of them;
-    ``every`` says of which steps), ``movement`` of the weights and, where there was one, ``decision``. A line
-    is written at once. A run that starts again in the same directory puts the earlier log aside; one that is
-    resumed goes on where its checkpoint was made. In a distributed run rank 0 writes. What cannot be written
-    (a full disk, a directory that vanished) is told once, and the training goes on without a log.
+    ``epoch``, ``lr``, ``train_loss`` (their mean), ``val_loss``, ``distance`` (of the LR from the best, as
+    estimated), ``train_losses`` (at most 128 of them; ``every`` says of which steps), ``movement`` of the
+    weights and, where there was one, ``decision``. A line is written at once. A run that starts again in the
+    same directory puts the earlier log aside; one that is resumed goes on where its checkpoint was made. In a
+    distributed run rank 0 writes. What cannot be written (a full disk, a directory that vanished) is told
+    once, and the training goes on without a log.
 
     Args:
         directory: of the log; made if need be.
@@ -81,7 +82,8 @@ class Journal:
             return
         if self._file is not None:
             thin = 2 ** max(0, math.ceil(math.log2(len(losses) / LOSSES))) if losses else 1
-            line = row._asdict() | {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
+            line = {k: v for k, v in row._asdict().items() if k != "cosine"}  # that is part of the movement
+            line |= {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
             every = thin * call.stride
             line |= {"every": every} if every > 1 else {}
             line |= {"movement": _moved(call.moved)}
@@ -177,9 +179,11 @@ def read(directory: str | Path) -> RunLog:
                 network = str(row.get("network", ""))
                 settings = {OLD_NAMES.get(name, name): value for name, value in row["settings"].items()}
                 continue
-            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"])
+            told = row.get("movement", {})
+            signs = told.get("cosine"), row.get("distance")
+            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"], *signs)
             decision = Decision.from_dict(row["decision"]) if "decision" in row else None
-            weights = row.get("movement", {}).get("weights")
+            weights = told.get("weights")
             movement = None if weights is None else Movement.unpacked(_long(weights))
             losses = [float(v) for v in row.get("train_losses", ())]
             looked = Seen(losses, int(row.get("every", 1)), movement)

@@ -11,7 +11,7 @@ from typing import Final
 from arc._version import __version__
 from arc.decision import Decision
 from arc.view.journal import RunLog
-from arc.view.plot import spans_decades
+from arc.view.plot import points, spans_decades
 from arc.view.svg import Line, Mark, chart
 
 ROWS: Final = 200
@@ -22,6 +22,13 @@ _HEAD: Final = (
     '<th class="detail">keep</th><th class="detail">lower</th><th>new LR</th>'
     '<th class="reason">reason</th></tr>'
 )
+
+
+SIGNS: Final = {
+    "distance": "LR above (+) or below (-) the best, decades",
+    "cosine": "cosine of two changes of the weights",
+}
+"""What is drawn of the weights' movement, where it is known, and the chart's title."""
 
 
 def page(name: str, log: RunLog, *, refresh: int | None = None) -> str:
@@ -88,12 +95,22 @@ def _charts(log: RunLog, width: int, height: int) -> str:
         if d.epoch in in_force
     ]
     losses = [Line(name="training", kind="train", points=[(c.epoch, c.train_loss) for c in log.calls])]
-    measured = [(c.epoch, c.val_loss) for c in log.calls if c.val_loss is not None]
-    if measured:
+    if measured := points(log.calls, "val_loss"):
         losses.append(Line(name="validation", kind="val", points=measured))
     above = chart("learning rate, decisions", [lr], marks, width=width, height=height, log=True)
     below = chart("loss", losses, width=width, height=height, log=spans_decades(log.calls))
-    return f"{above}\n{below}"
+    signs = [
+        chart(title, [Line(name=name, kind="sign", points=found)], width=width, height=150, log=False)
+        for name, title in SIGNS.items()
+        if (found := _of_every_call(log, name))
+    ]
+    return "\n".join([above, below, *signs])
+
+
+def _of_every_call(log: RunLog, name: str) -> list[tuple[float, float]]:
+    """NaN where it is not known, so that all charts have the same calls below them; empty if it never is."""
+    known = dict(points(log.calls, name))
+    return [(call.epoch, known.get(call.epoch, math.nan)) for call in log.calls if known]
 
 
 def _table(decisions: Sequence[Decision]) -> str:

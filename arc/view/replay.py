@@ -69,14 +69,17 @@ def width() -> int | None:
 
 
 def table(decisions: Sequence[Decision], *, width: int | None = None) -> str:
-    """The decisions, one a line; within ``width`` columns, if given, reasons are wrapped in theirs."""
-    lines = [
-        f"{'call':>5} {'LR':>9} {'action':<6} {'raise':>5} {'keep':>5} {'lower':>5} {'new LR':>9}  reason"
-    ]
+    """The decisions, one a line; within ``width`` columns, if given, reasons are wrapped in theirs.
+
+    ``off`` is the estimated distance of the LR from the best one, in decades.
+    """
+    shares = f"{'raise':>5} {'keep':>5} {'lower':>5}"
+    lines = [f"{'call':>5} {'LR':>9} {'action':<6} {shares} {'new LR':>9} {'off':>4}  reason"]
     for d in decisions:
         shares = " ".join(f"{p:5.2f}" for p in d.probabilities)
         before, after = d.lr_before[0], d.lr_after[0]
-        front = f"{d.epoch:>5} {before:9.2e} {d.action.label:<6} {shares} {after:9.2e}  "
+        off = "-" if d.distance is None else f"{d.distance:+.1f}"
+        front = f"{d.epoch:>5} {before:9.2e} {d.action.label:<6} {shares} {after:9.2e} {off:>4}  "
         room = max(20, width - len(front)) if width else len(d.reason) + 1
         for part in textwrap.wrap(d.reason, room) or [""]:
             lines.append(front + part)

@@ -45,7 +45,8 @@ def chart(
         log: a logarithmic y-axis; values at or below 0 leave a gap.
     """
     shown = [p for line in lines for p in line.points if _drawable(p[1], log)]
-    frame = _Frame(shown, width, height, log)
+    calls = [x for line in lines for x, _ in line.points]
+    frame = _Frame(calls, [y for _, y in shown], width, height, log)
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
     parts += frame.axes()
     parts.append(f'<text class="title" x="{LEFT}" y="16">{escape(title)}</text>')
@@ -65,8 +66,8 @@ def chart(
 class _Frame:
     """From values to places on the drawing."""
 
-    def __init__(self, points: Sequence[tuple[float, float]], width: int, height: int, log: bool) -> None:
-        xs, ys = [p[0] for p in points] or [1.0], [p[1] for p in points] or [1.0]
+    def __init__(self, xs: Sequence[float], ys: Sequence[float], width: int, height: int, log: bool) -> None:
+        xs, ys = xs or [1.0], ys or [1.0]
         self._log = log
         self._size = width, height
         self._low, self._high = _widened(*(math.log10(v) if log else v for v in (min(ys), max(ys))))

@@ -17,8 +17,8 @@ def check(writer: Any) -> None:
 
 
 def scalars(writer: Any, call: Logged, decision: Decision | None) -> None:
-    """One call of ``step()``: LR and losses; probabilities, factor and reason where it decided."""
-    values = {"lr": call.lr, "train_loss": call.train_loss, "val_loss": call.val_loss}
+    """One call of ``step()``: LR, losses, cosine, distance; a decision's probabilities, factor, reason."""
+    values = {name: value for name, value in call._asdict().items() if name != "epoch"}
     if decision is not None:
         values |= dict(zip(("p_raise", "p_keep", "p_lower"), decision.probabilities, strict=True))
         values["multiplier"] = decision.multiplier

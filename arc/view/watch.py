@@ -15,7 +15,8 @@ from arc.view.page import page
 PAGE: Final = "arc.html"
 REFRESH: Final = 3
 """Seconds from one look to the next, of the page and of ours."""
-HEAD: Final = f"{'call':>5} {'LR':>9} {'train loss':>11} {'val loss':>11}  decision"
+HEAD: Final = f"{'call':>5} {'LR':>9} {'train':>9} {'val loss':>9} {'cosine':>6} {'off':>5}  decision"
+"""``off`` is how many decades the LR lies above (+) or below (-) the best one, as it was estimated."""
 
 
 def watch(
@@ -83,8 +84,15 @@ def _lines(log: RunLog, said: int, width: int | None) -> Iterator[str]:
     if not said and log.calls:
         yield HEAD
     for call in log.calls[said:]:
-        val = f"{call.val_loss:11.4g}" if call.val_loss is not None else f"{'-':>11}"
-        front = f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:11.4g} {val}"
+        val, cosine, off = (
+            f"{'-':>{columns}}" if value is None else f"{value:{form}}"
+            for value, columns, form in (
+                (call.val_loss, 9, "9.4g"),
+                (call.cosine, 6, "6.2f"),
+                (call.distance, 5, "+5.1f"),
+            )
+        )
+        front = f"{call.epoch:>5} {call.lr:9.2e} {call.train_loss:9.4g} {val} {cosine} {off}"
         decided = decisions.get(call.epoch)
         yield front if decided is None else _with_words(front + "  ", decided, width)
 

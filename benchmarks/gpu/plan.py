@@ -126,7 +126,7 @@ def jobs(options: Options) -> list[Job]:
 def _generator(options: Options, task: str) -> Job:
     values = {"device": options.device, "task": task, "scale": options.scale, "processes": options.at_once}
     return Job(
-        name=f"generator, {task}", part="c", kind="generator", arguments=values, seconds=60, alone=True
+        name=f"generator, {task}", part="c", kind="generator", arguments=values, seconds=120, alone=True
     )
 
 

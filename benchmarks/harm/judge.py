@@ -31,6 +31,8 @@ class Verdict:
         floors_guard: those of them without rollback.
         floors_network: those of them to which the network alone brought the LR, and no rule around it.
         errors: runs that raised.
+        lost: runs with a controller that end where the same one without any does not: at a loss that is not
+            finite, or above that of the untrained net.
         median: paired median of the final loss's excess over the run without rollback (0.01 is 1 % worse).
         worst: the worst run's excess in seed deviations.
         alone: the median excess over the training without any controller, for orientation.
@@ -44,6 +46,7 @@ class Verdict:
     floors_guard: int
     floors_network: int
     errors: int
+    lost: int
     median: float
     worst: float
     alone: float
@@ -53,6 +56,7 @@ class Verdict:
         """The criteria that it misses; better than without rollback is never a miss."""
         checks = {
             "raised": self.errors > 0,
+            "lost": self.lost > 0,
             "initial": self.initials > 0,
             "floor": self.floors > 0,
             "median": not self.median <= MEDIAN,
@@ -73,6 +77,12 @@ def at_floor(row: Mapping[str, Any]) -> bool:
 def _rescued(row: Mapping[str, Any]) -> bool:
     """Whether a rule around the network left the LR below a hundredth of the initial one."""
     return bool(row["rescued"] < FLOOR_RATIO)
+
+
+def lost(row: Mapping[str, Any]) -> bool:
+    """Whether a run ends no better than it began. Where a run's loss may be negative, or rises by intent
+    (it validates another one), so does that without a controller."""
+    return not _number(row["final"]) <= _number(row["initial"])
 
 
 def scale(row: Mapping[str, Any]) -> float:
@@ -110,6 +120,12 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
         floors_guard=sum(at_floor(guard) for _, guard in pairs),
         floors_network=sum(any(at_floor(r) for r in p) and not any(map(_rescued, p)) for p in pairs),
         errors=sum(bool(row["error"]) for pair in pairs for row in pair),
+        lost=sum(
+            lost(rows[seed, arm]) and not lost(rows[seed, "none"])
+            for seed in seeds
+            for arm in ("arc", "guard")
+            if (seed, "none") in rows
+        ),
         median=statistics.median(excess(ours, guard) for ours, guard in pairs),
         worst=max(_difference(ours, guard) for ours, guard in pairs) / deviation,
         alone=statistics.median(excess(a, b) for a, b in alone) if alone else math.nan,
@@ -141,15 +157,15 @@ def _number(value: float | None) -> float:
 def table(verdicts: list[Verdict]) -> str:
     """Markdown: a row per kind, totals, and how many held."""
     lines = [
-        "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised "
+        "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised | lost "
         "| median, % | worst, sd | median v no controller, % | verdict |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for v in verdicts:
         said = "held" if not v.broken else "**" + ", ".join(v.broken) + "**"
         lines.append(
             f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} "
-            f"({v.floors_guard}; {v.floors_network}) | {v.errors} "
+            f"({v.floors_guard}; {v.floors_network}) | {v.errors} | {v.lost} "
             f"| {100 * v.median:+.2f} | {v.worst:+.2f} | {100 * v.alone:+.1f} | {said} |"
         )
     held = sum(not v.broken for v in verdicts)
@@ -157,6 +173,6 @@ def table(verdicts: list[Verdict]) -> str:
     guard, alone = (sum(getattr(v, f"floors_{name}") for v in verdicts) for name in ("guard", "network"))
     lines.append(
         f"| **all** | {totals[0]} | {totals[1]} | {totals[2]} | {totals[3]} ({guard}; {alone}) "
-        f"| {sum(v.errors for v in verdicts)} | | | | |"
+        f"| {sum(v.errors for v in verdicts)} | {sum(v.lost for v in verdicts)} | | | | |"
     )
     return "\n".join([*lines, "", f"{held} of {len(verdicts)} kinds held."])

@@ -89,8 +89,15 @@ def grid(low: float, high: float) -> list[float]:
     return [10 ** (k / 2) for k in range(first, last + 1)]
 
 
-def rows(setting: Setting, task: Task, data: Data, fingerprint: str, device: str) -> Iterator[dict[str, Any]]:
-    """Every run of a sweep, one row of :data:`data_gen.schema.SWEEP` each."""
+def count(setting: Setting, task: Task) -> int:
+    """Runs of a sweep."""
+    return len(grid(*task.lr_range[setting.optimizer])) + setting.walks
+
+
+def rows(
+    setting: Setting, task: Task, data: Data, fingerprint: str, device: str, first: int = 0
+) -> Iterator[dict[str, Any]]:
+    """The runs of a sweep from number ``first`` on, one row of :data:`data_gen.schema.SWEEP` each."""
     lrs = grid(*task.lr_range[setting.optimizer])
     name = registry.short_name(setting.task)
     recipe, sweep = setting.recipe(), setting.run_id(task, fingerprint)
@@ -98,7 +105,7 @@ def rows(setting: Setting, task: Task, data: Data, fingerprint: str, device: str
     runs = [("constant", i, [lr] * setting.calls) for i, lr in enumerate(lrs)]
     rng = np.random.default_rng(derive(setting.seed, name, setting.index, "walks"))
     runs += [("walk", i, walk(rng, lrs[0], lrs[-1], setting.calls)) for i in range(setting.walks)]
-    for kind, number, planned in runs:
+    for kind, number, planned in runs[first:]:
         seed = derive(setting.seed, name, setting.index, kind, number, "init")
         run = TaskRun(
             task, data, optimizer=setting.optimizer, lr=planned[0], seed=seed, device=device, recipe=recipe

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from data_gen import draws, generate, schema, store
-from data_gen.sweep.runs import Setting, rows
+from data_gen import draws, generate, kept_rows, schema, store
+from data_gen.sweep.runs import Setting, count, rows
 from tasks import optimizers, registry, variants
-from tasks.base import Source, source_of
+from tasks.base import Source, Task, source_of
 from tasks.errors import InputError
 from tasks.seeding import derive
 from tasks.settings import encoded
 from tasks.work import workers
+from tasks.work.answers import Stopped
+from tasks.work.checkpoint import Checkpoint
+from tasks.work.executor import Executor
 
 DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip")
 """Keys that are a number, a range of which each setting draws, or null."""
@@ -43,8 +48,12 @@ class SweepConfig:
     data_dir: Any
     device: str
     workers: str
-    timeout: float
     out: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = math.inf
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         if self.settings_per_task < 1 or self.calls < 4 or self.walks < 0:
@@ -58,6 +67,7 @@ class SweepConfig:
             optimizers.check(name)
         for name in DRAWN:
             draws.parsed(name, getattr(self, name))
+        Executor.of(self)
 
 
 @dataclass(frozen=True)
@@ -75,25 +85,44 @@ class SweepUnit:
         return f"{self.setting.task} setting {self.setting.index} (seed {self.setting.seed})"
 
     @property
+    def task(self) -> Task:
+        """What is trained, at the numbers of the setting."""
+        return registry.get(self.setting.task, self.setting.scale, self.setting.settings)
+
+    @functools.cached_property
     def path(self) -> str:
         """The part that this unit writes."""
-        setting = self.setting
-        task = registry.get(setting.task, setting.scale, setting.settings)
-        run_id = setting.run_id(task, self.fingerprint)
-        return store.part_path(self.out, registry.short_name(setting.task), run_id)
+        run_id = self.setting.run_id(self.task, self.fingerprint)
+        return store.part_path(self.out, registry.short_name(self.setting.task), run_id)
 
     @property
     def ticks(self) -> int:
         """One for each run."""
-        return self.setting.walks + 1
+        return count(self.setting, self.task)
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
-        """Run the sweep and write its part; the number of rows."""
-        setting = self.setting
+        """Run the sweep and write its part; the number of rows.
+
+        A sweep that a killed process has left goes on after the last run that was saved.
+        """
+        setting, file = self.setting, Checkpoint(self.path)
         task, data = generate.load(setting.task, setting.scale, setting.source, self.device, setting.settings)
-        found = list(rows(setting, task, data, self.fingerprint, self.device))
-        tick()
+        saved = file.read()
+        found = [] if saved is None else kept_rows.unpacked(saved["rows"])
+        more = rows(setting, task, data, self.fingerprint, self.device, first=len(found))
+        for number, row in enumerate(itertools.chain(list(found), more)):
+            if number == len(found):
+                found.append(row)
+                if file.due:
+                    file.write({"rows": kept_rows.packed(found, schema.SWEEP)})
+            try:
+                tick()
+            except Stopped:
+                if number + 1 < self.ticks:  # after the last one there is nothing left to go on with
+                    file.write({"rows": kept_rows.packed(found, schema.SWEEP)})
+                    raise
         store.write(self.path, store.table(found, schema.SWEEP, {"setting": asdict(setting)}))
+        file.delete()
         return len(found)
 
 
@@ -103,7 +132,7 @@ def units(config: SweepConfig) -> Iterator[SweepUnit]:
     for name in names:
         if registry.task_class(name).role == "evaluation":
             raise InputError(f"{name} is for evaluation only; leave it out")
-    device = workers.resolve_device(config.device)
+    device = Executor.of(config).where()
     draw = {key: draws.parsed(key, getattr(config, key)) for key in DRAWN}
     for index in range(config.settings_per_task):
         for name in names:
@@ -136,7 +165,9 @@ def _fingerprint(task: str, scale: str, source: Source, settings: str) -> str:
 
 def sweep(config: SweepConfig) -> int:
     """Run the sweeps that are missing; the exit code."""
-    asked = list(units(config))
+    executor = Executor.of(config)
+    executor.cards(1)  # a bad number of workers is said before the data are loaded
+    asked = executor.share(list(units(config)))
     missing = [unit for unit in asked if not store.exists(unit.path)]
     print(
         f"{len(asked)} settings asked for, {len(asked) - len(missing)} there, {len(missing)} to run",
@@ -144,15 +175,6 @@ def sweep(config: SweepConfig) -> int:
     )
     if missing:
         store.check_writable(config.out)
-    processes = min(
-        workers.count(config.workers, workers.resolve_device(config.device)), max(1, len(missing))
-    )
-    outcome = workers.run_all(
-        missing,
-        workers=processes,
-        title="data_gen.sweep",
-        unit_name="settings",
-        timeout=60 * config.timeout,
-    )
+    outcome = executor.run(missing, title="data_gen.sweep", unit_name="settings", tick_name="runs")
     print(f"{outcome.done} settings, {outcome.rows} runs written to {config.out}", file=sys.stderr)
     return workers.report(outcome, unit_name="settings")

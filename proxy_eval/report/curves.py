@@ -12,6 +12,10 @@ import pandas as pd
 from proxy_eval.report.figures import new, save, style
 
 DECADES = (-1.0, 0.0, 1.0)
+SHOWN, TIMES = 0.9, 4.0
+"""An axis holds at most this part of the losses, and this many times what the median is above the best."""
+LOWEST = 100.0
+"""A schedule that ends at 0 is drawn down to the lowest LR0 divided by this."""
 MARKS = {"raise": "^", "keep": "|", "lower": "v"}
 
 
@@ -33,6 +37,7 @@ def curves(rows: pd.DataFrame, task: str, highlight: Sequence[str], arc: str, pa
     panels = drawing.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
     looks = style(highlight)
     drawn: dict[str, None] = {}
+    losses: list[float] = []
     for column, decade in enumerate(shown):
         loss, lr = panels[:, column]
         for label in highlight:
@@ -46,6 +51,7 @@ def curves(rows: pd.DataFrame, task: str, highlight: Sequence[str], arc: str, pa
             name = looks[label]["label"] if column == 0 else None
             loss.plot(epochs, run["val_loss"], linewidth=1.4, label=name, **look)
             lr.plot(epochs, run["lr"], linewidth=1.4, **look)
+            losses += list(run["val_loss"])
             if label == arc:
                 _mark(loss, run, looks[label]["color"])
         loss.set_title(f"LR0 {10**decade:g} x the best" if decade else "LR0: the best", fontsize=10)
@@ -56,7 +62,9 @@ def curves(rows: pd.DataFrame, task: str, highlight: Sequence[str], arc: str, pa
             axes.grid(alpha=0.3)
     panels[0, 0].set_ylabel("validation loss")
     panels[1, 0].set_ylabel("LR")
-    _limit(panels[0, 0], mine)
+    _limit(panels[0, 0], losses)
+    starts = mine[mine["decade"].isin(shown)]["lr0"]
+    panels[1, 0].set_ylim(bottom=max(panels[1, 0].get_ylim()[0], starts.min() / LOWEST))
     drawing.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     save(drawing, path)
     return list(drawn)
@@ -69,10 +77,11 @@ def _mark(axes: Any, run: pd.Series, color: str) -> None:
             axes.plot(epoch, values[epoch - 1], marker=MARKS[action], color=color, markersize=7, zorder=4)
 
 
-def _limit(axes: Any, rows: pd.DataFrame) -> None:
-    """Losses beyond a few times the untrained one would flatten everything else."""
-    ends = [min(c) for c in rows["val_loss"] if len(c) and np.isfinite(c).any()]
-    if ends:
-        low, high = float(np.nanmin(ends)), 1.5 * float(rows["untrained_val_loss"].median())
+def _limit(axes: Any, losses: Sequence[float]) -> None:
+    """Most of what is drawn fills the axis; losses far above, of a run that breaks, leave it."""
+    finite = np.array([loss for loss in losses if np.isfinite(loss)])
+    if len(finite):
+        low = float(finite.min())
+        high = min(float(np.quantile(finite, SHOWN)), low + TIMES * (float(np.median(finite)) - low))
         if high > low:
-            axes.set_ylim(low - 0.05 * (high - low), high)
+            axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))

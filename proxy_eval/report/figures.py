@@ -24,7 +24,6 @@ STYLES = (
     ("#56B4E9", "-.", "X"),
 )
 """Okabe and Ito's palette, which the colour-blind can read; dashes and markers do without it."""
-GREY = "#C4C4C4"
 
 
 def style(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -52,21 +51,19 @@ def save(drawing: Any, path: Path) -> None:
 
 
 def score_by_lr0(rows: pd.DataFrame, highlight: Sequence[str], path: Path) -> None:
-    """One line per method: the mean over tasks and seeds at each distance from the best LR."""
+    """One line per highlighted method: the mean over tasks and seeds at each distance from the best LR."""
     drawing = new(5.6, 5.2)
     axes = drawing.add_subplot()
     drawn = style(highlight)
     decades = sorted(rows["decade"].dropna().unique())
-    for label in sorted(rows["label"].unique(), key=lambda name: name in drawn):
-        mine = rows[rows["label"] == label]
-        look = drawn.get(label, {"color": GREY, "linewidth": 1, "zorder": 1})
+    for label in (name for name in drawn if (rows["label"] == name).any()):
+        mine, look = rows[rows["label"] == label], drawn[label]
         if mine["decade"].notna().any():
             line = mine.groupby(["decade", "task"])["best"].mean().groupby("decade").mean()
             axes.plot(line.index, line, markersize=5, **look)
         elif len(decades):
             height = mine.groupby("task")["best"].mean().mean()
             axes.plot([decades[0], decades[-1]], [height] * 2, markersize=5, **look)
-    axes.plot([], [], color=GREY, linewidth=1, label="the other methods")
     axes.set_xlabel("initial LR, in decades from the best (flat lines: no LR0)")
     axes.set_ylabel("score (0: untrained, 1: oracle)")
     axes.set_ylim(bottom=0)
@@ -130,16 +127,14 @@ def _time(row: pd.Series, target: float) -> float:
 
 
 def time_to_target(taken: Mapping[str, Array], highlight: Sequence[str], path: Path) -> None:
-    """Performance profiles over all workloads (task and LR0)."""
+    """Performance profiles of the highlighted methods over all workloads (task and LR0)."""
     factors = np.linspace(1, 4, 121)
     profiles = stats.profile(taken, factors)
     drawing = new(5.6, 5.2)
     axes = drawing.add_subplot()
     drawn = style(highlight)
-    for label in sorted(profiles, key=lambda name: name in drawn):
-        look = drawn.get(label, {"color": GREY, "linewidth": 1, "zorder": 1})
-        axes.plot(factors, profiles[label], markevery=20, markersize=5, **look)
-    axes.plot([], [], color=GREY, linewidth=1, label="the other methods")
+    for label in (name for name in drawn if name in profiles):
+        axes.plot(factors, profiles[label], markevery=20, markersize=5, **drawn[label])
     axes.set_xlabel("time (charged passes) over the fastest method's")
     axes.set_ylabel("part of the workloads solved")
     axes.set_ylim(0, 1.02)

@@ -50,7 +50,15 @@ class Items:
     texts: Sequence[str]
 
 
-Block = Heading | Text | Table | Figure | Items
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that are shown on demand."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = Heading | Text | Table | Figure | Items | Fold
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -68,6 +76,9 @@ def _markdown(block: Block) -> str:
             return "\n".join(f"- {text}" for text in texts)
         case Figure(path, alt, _):
             return f"![{alt}]({path})"
+        case Fold(title, blocks):
+            inner = "\n\n".join(_markdown(block) for block in blocks)
+            return f'<details markdown="1">\n<summary>{title}</summary>\n\n{inner}\n\n</details>'
         case Table(header, rows, strong):
             lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
             for i, row in enumerate(rows):
@@ -122,6 +133,9 @@ def _html(block: Block, folder: Path) -> str:
             data = base64.b64encode((folder / path).read_bytes()).decode()
             image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
             return f'<div class="{"wide" if wide else "whole"}">{image}</div>'
+        case Fold(title, blocks):
+            inner = "\n".join(_html(block, folder) for block in blocks)
+            return f"<details><summary>{_inline(title)}</summary>\n{inner}</details>"
         case Table(header, rows, strong):
             head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
             lines = [

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Sequence
 
 from proxy_eval.report.page import Block, Heading, Items, Text
 from proxy_eval.report.rows import Found
 
+OUT = re.compile(r" out=\S+")
+"""Where somebody's runs lay says nothing to others."""
+
 SCORES = (
     "Scores are those of the checkpoint with the lowest validation loss, on test data: 0 is the untrained "
-    "model, 1 the oracle, which is cosine at the LR0 that was best on other seeds; a run that is worse than "
-    "untrained, diverged or failed counts as 0. {count} LR0s, {low:+g} to {high:+g} decades from the task's "
-    "best LR. Regret is 1 minus the score. LR sensitivity: the mean loss against the method's own best LR0. "
-    "Cost counts forward passes, a backward pass as two, with searches, probes and one validation per epoch. "
-    "Equal total cost stops every run where it has cost as much as a constant LR. CPU time is that of one "
-    "thread, over a constant LR's."
+    "model, 1 the oracle, which is cosine at the LR0 that was best on other seeds; a run that is worse "
+    "than untrained, diverged or failed counts as 0. IQM is the interquartile mean: the mean of the "
+    "middle half of the scores, which a few extreme runs do not move. {count} LR0s, {low:+g} to {high:+g} "
+    "decades from the task's best LR. Regret is 1 minus the score. LR sensitivity: the mean loss against "
+    "the method's own best LR0. Cost counts forward passes, a backward pass as two, with searches, probes "
+    "and one validation per epoch. Equal total cost stops every run where it has cost as much as a "
+    "constant LR. CPU time is that of one thread, over a constant LR's."
 )
 
 WORKLOADS = (
@@ -49,6 +54,6 @@ def how_made(found: Found, place: str) -> list[Block]:
     page = f"`python -m proxy_eval.report comparison={place}` (this page)"
     return [
         Heading("How it was made"),
-        Items([*(f"`{command}`" for command in found.commands), page]),
+        Items([*dict.fromkeys(f"`{OUT.sub('', command)}`" for command in found.commands), page]),
         Text(f"With {'; '.join(found.versions)}."),
     ]

@@ -1,6 +1,7 @@
 """Random changes of image batches; every image of a batch is changed on its own.
 
-What is drawn on the host goes to the images' device without waiting for it.
+Numbers are drawn where the generator is; what is drawn on the host goes to the images' device without
+waiting for it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ def random_crop(images: Tensor, size: int, generator: torch.Generator, *, paddin
     count, channels, height, width = images.shape
     if padding == 0 and size == height == width:
         return images
-    tops = torch.randint(height + 2 * padding - size + 1, (count, 1, 1), generator=generator)
-    lefts = torch.randint(width + 2 * padding - size + 1, (count, 1, 1), generator=generator)
-    steps = torch.arange(size)
+    tops = torch.randint(
+        height + 2 * padding - size + 1, (count, 1, 1), generator=generator, device=generator.device
+    )
+    lefts = torch.randint(
+        width + 2 * padding - size + 1, (count, 1, 1), generator=generator, device=generator.device
+    )
+    steps = torch.arange(size, device=generator.device)
     rows = _reflected(tops + steps[:, None] - padding, height).to(images.device, non_blocking=True)
     columns = _reflected(lefts + steps - padding, width).to(images.device, non_blocking=True)
     pixels = (rows * width + columns).view(count, 1, -1).expand(-1, channels, -1)
@@ -31,17 +36,19 @@ def centre_crop(images: Tensor, size: int) -> Tensor:
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of the images left to right."""
-    flipped = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device, non_blocking=True) < 0.5
+    draws = torch.rand(len(images), 1, 1, 1, generator=generator, device=generator.device)
+    flipped = draws.to(images.device, non_blocking=True) < 0.5
     return torch.where(flipped, images.flip(3), images)
 
 
 def cutout(images: Tensor, size: int, fill: Tensor, generator: torch.Generator) -> Tensor:
     """Overwrite one square of ``size`` pixels of each image with the colour ``fill``, of (3,)."""
     count, _, height, width = images.shape
-    tops = torch.randint(height - size + 1, (count, 1), generator=generator)
-    lefts = torch.randint(width - size + 1, (count, 1), generator=generator)
-    in_rows = (torch.arange(height) >= tops) & (torch.arange(height) < tops + size)
-    in_columns = (torch.arange(width) >= lefts) & (torch.arange(width) < lefts + size)
+    tops = torch.randint(height - size + 1, (count, 1), generator=generator, device=generator.device)
+    lefts = torch.randint(width - size + 1, (count, 1), generator=generator, device=generator.device)
+    rows, columns = (torch.arange(side, device=generator.device) for side in (height, width))
+    in_rows = (rows >= tops) & (rows < tops + size)
+    in_columns = (columns >= lefts) & (columns < lefts + size)
     hole = (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(images.device, non_blocking=True)
     return torch.where(hole, fill.to(images, non_blocking=True).view(1, 3, 1, 1), images)
 

@@ -52,7 +52,8 @@ def load(source: Source, *, size: int, objects: int, classes: int) -> Splits:
 def mirrored(batch: Batch, generator: torch.Generator) -> Batch:
     """A copy in which half of the images are mirrored left to right, with their boxes."""
     image, boxes = batch["image"], batch["boxes"]
-    flip = (torch.rand(len(image), generator=generator) < 0.5).to(image.device)
+    draws = torch.rand(len(image), generator=generator, device=generator.device)
+    flip = (draws < 0.5).to(image.device)
     left, top, right, bottom = boxes.unbind(-1)
     turned = torch.stack([image.shape[-1] - right, top, image.shape[-1] - left, bottom], dim=-1)
     return {

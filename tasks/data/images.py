@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
 
 import torch
@@ -25,13 +27,17 @@ def standardised(
     convolutions pass the order on. (Strided 1 x 1 convolutions of fewer than eight channels must be
     avoided behind it: oneDNN's write past their buffers, seen with torch 2.13.)
     """
-    shift, scale = (  # a new_tensor would wait for the device
-        torch.tensor(of, dtype=torch.float32, device="cpu")
-        .to(images.device, non_blocking=True)
-        .view(1, 3, 1, 1)
-        for of in (mean, deviation)
-    )
-    return ((images.contiguous(memory_format=torch.channels_last) / 255) - shift) / scale
+    shift, scale = (_constant(tuple(of), images.device) for of in (mean, deviation))
+    with contextlib.suppress(RuntimeError):  # inside torch.func.vmap, which does not know the order
+        images = images.contiguous(memory_format=torch.channels_last)
+    return ((images / 255) - shift) / scale
+
+
+@functools.lru_cache(maxsize=64)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """(1, 3, 1, 1) on the device; once, for a copy makes the host wait and cannot be part of a CUDA graph."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device="cpu").to(device).view(1, 3, 1, 1)
 
 
 def composed(

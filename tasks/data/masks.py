@@ -53,7 +53,7 @@ def load(source: Source, *, size: int, classes: int, channels: int = 3, labels: 
 def mirrored(batch: Batch, generator: torch.Generator) -> Batch:
     """A copy in which half of the examples, images and masks alike, are mirrored left to right."""
     count = len(batch["image"])
-    flip = (torch.rand(count, generator=generator) < 0.5).to(batch["image"].device)
+    flip = (torch.rand(count, generator=generator, device=generator.device) < 0.5).to(batch["image"].device)
     changed = dict(batch)
     for key in ("image", "mask"):
         shape = (count, *[1] * (batch[key].dim() - 1))

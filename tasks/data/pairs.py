@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,6 +66,13 @@ def draw(alphabets: Alphabets, count: int, *, seed: int) -> Batch:
     return {"left": torch.stack(left)[:, None], "right": torch.stack(right)[:, None], "same": same}
 
 
+@functools.lru_cache
+def _on(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The warps' lowest values, ranges, and values that change nothing, on a device."""
+    with torch.inference_mode(False):
+        return _LOW.to(device), _RANGE.to(device), _NONE.to(device)
+
+
 def warped(images: Tensor, generator: torch.Generator) -> Tensor:
     """Random affine copies of (n, 1, size, size) uint8 images with dark (0) surroundings.
 
@@ -72,8 +80,9 @@ def warped(images: Tensor, generator: torch.Generator) -> Tensor:
     applied with probability one half, as by Koch et al., 2015, section 3.3.
     """
     count = len(images)
-    draws = torch.rand(len(_WARPS), 2, count, generator=generator)
-    amounts = torch.where(draws[:, 1] < 0.5, _LOW + _RANGE * draws[:, 0], _NONE)
+    draws = torch.rand(len(_WARPS), 2, count, generator=generator, device=generator.device)
+    low, span, none = _on(generator.device)
+    amounts = torch.where(draws[:, 1] < 0.5, low + span * draws[:, 0], none)
     turn, shear_x, shear_y, scale_x, scale_y = (*amounts[:1].deg2rad(), *amounts[1:5])
     shift_x, shift_y = amounts[5:] * 2 / 105
     cos, sin = turn.cos(), turn.sin()

@@ -83,7 +83,9 @@ def crop(batch: Batch, length: int, generator: torch.Generator) -> Batch:
     if tokens <= length:
         return batch
     rows = len(next(iter(batch.values())))
-    places = torch.randint(tokens - length + 1, (rows, 1), generator=generator) + torch.arange(length)
+    device = generator.device
+    first = torch.randint(tokens - length + 1, (rows, 1), generator=generator, device=device)
+    places = first + torch.arange(length, device=device)
     return {
         k: t.gather(1, places.to(t.device, non_blocking=True)) if t.dim() == 2 else t
         for k, t in batch.items()

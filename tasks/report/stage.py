@@ -172,7 +172,7 @@ def _row(asked: Asked, out: str) -> dict[str, Any]:
 
 def _perform(asked: Sequence[Asked], config: ReportConfig) -> int:
     """Run what is missing of this machine's share; how many runs are left to others."""
-    executor = Executor.of(config)
+    executor = Executor.of(config, device="cpu")
     every = [ReportUnit(a, str(a.path(config.out))) for a in asked]
     missing = [unit for unit in executor.share(every) if not Path(unit.path).exists()]
     outcome = executor.run(missing, title="report", unit_name="runs", tick_name="epochs")

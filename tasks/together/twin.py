@@ -38,6 +38,7 @@ class Twin(nn.Module):
         if not supported:
             raise NotStackable(f"no twin of {layers[0]}")
         self.count = len(layers)
+        self._layers = tuple(layers)  # no submodules: their tensors are ours
         self._own: list[tuple[nn.Parameter, list[nn.Parameter]]] = []
         for name, parameter in parameters_of(layers[0]).items():
             if parameter is None:
@@ -45,16 +46,22 @@ class Twin(nn.Module):
                 continue
             own = [layer.get_parameter(name) for layer in layers]
             stacked = nn.Parameter(torch.stack([p.detach() for p in own]), parameter.requires_grad)
-            for p, view in zip(own, stacked.detach(), strict=True):
-                p.data = view
             self.register_parameter(name, stacked)
             self._own.append((stacked, own))
         for name, buffer in buffers_of(layers[0]).items():
             self.register_buffer(
                 name, None if buffer is None else torch.stack([layer.get_buffer(name) for layer in layers])
             )
+        self.point_at_parts()
+
+    def point_at_parts(self) -> None:
+        """Let the layers' tensors be views of the twin's, wherever those lie."""
+        for stacked, own in self._own:
+            for p, view in zip(own, stacked.detach(), strict=True):
+                p.data = view
+        for name, buffer in buffers_of(self._layers[0]).items():
             if buffer is not None:
-                for layer, view in zip(layers, self.get_buffer(name), strict=True):
+                for layer, view in zip(self._layers, self.get_buffer(name), strict=True):
                     setattr(layer, name, view)
 
     def hand_over_gradients(self) -> None:

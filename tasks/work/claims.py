@@ -37,7 +37,7 @@ class Claimed:
 
     Attributes:
         unit: the work.
-        path: its file, a path or a URI.
+        path: its file or directory, a path or a URI.
         dead: the mark of a holder that has shown no sign of life for too long.
     """
 
@@ -57,10 +57,10 @@ class Claimed:
 
     def run(self, tick: Tick) -> int:
         """Run it, unless its file is there by now: then no rows are made. Taken where somebody else does."""
-        if places.exists(self.path):
+        if places.is_there(self.path):
             return 0
         with held(self.path, dead=self.dead):
-            return 0 if places.exists(self.path) else self.unit.run(tick)
+            return 0 if places.is_there(self.path) else self.unit.run(tick)
 
 
 def claimed(unit: Unit) -> Unit:

@@ -1,4 +1,4 @@
-"""Where a stage's units run: the keys that data_gen, proxy_eval, compare and tasks.report have in common."""
+"""Where a stage's units run: the keys that all stages of long work have in common."""
 
 from __future__ import annotations
 
@@ -53,10 +53,15 @@ class Executor:
         self._share()
 
     @classmethod
-    def of(cls, config: Any) -> Self:
-        """From the keys of a stage's configuration that are called like the attributes."""
+    def of(cls, config: Any, **fixed: Any) -> Self:
+        """From the keys of a stage's configuration that are called like the attributes.
+
+        Args:
+            config: of the stage.
+            fixed: attributes that no key decides, such as ``device="cpu"`` where units use no card.
+        """
         names = [field.name for field in fields(cls)]
-        return cls(**{name: getattr(config, name) for name in names if hasattr(config, name)})
+        return cls(**{name: getattr(config, name) for name in names if hasattr(config, name)} | fixed)
 
     def where(self) -> str:
         """The device of the units. A cluster's machines may have what this one has not."""

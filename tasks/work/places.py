@@ -108,6 +108,11 @@ def exists(path: str) -> bool:
     return bool(kind(path) == fs.FileType.File)
 
 
+def is_there(place: str) -> bool:
+    """Whether there is such a file or directory."""
+    return bool(kind(place) != fs.FileType.NotFound)
+
+
 def is_directory(place: str) -> bool:
     """Whether there is such a directory."""
     return bool(kind(place) == fs.FileType.Directory)

@@ -40,8 +40,8 @@ STOP = "stop"
 class Unit(Protocol):
     """A picklable piece of work whose result lies in a file when ``run`` returns.
 
-    A unit whose file is its attribute ``path`` (a string) is made by one program at a time, however many
-    are asked for it (:mod:`tasks.work.claims`).
+    A unit whose file or directory is its attribute ``path`` (a string) is made by one program at a time,
+    however many are asked for it (:mod:`tasks.work.claims`).
     """
 
     @property

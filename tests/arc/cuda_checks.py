@@ -5,6 +5,7 @@ Each check takes a device and raises AssertionError. Those of :data:`ANYWHERE` m
 
 from __future__ import annotations
 
+import io
 import statistics
 import warnings
 from collections.abc import Callable, Iterator
@@ -99,12 +100,15 @@ def decisions_are_those_of_the_cpu(device: str) -> None:
 
 
 def a_run_resumes_and_rolls_back(device: str) -> None:
-    """Weights that are not finite are replaced, after a resume."""
+    """Weights that are not finite are replaced, after a resume whose tensors were loaded to the device."""
     model, adam = _adam(device)
     controller = arc.Controller(adam, network=_network(), period=1, model=model, rollback=True)
     before = _values(model)
     controller.record(torch.tensor(1.0, device=device))
-    controller.load_state_dict(controller.state_dict())
+    file = io.BytesIO()
+    torch.save(controller.state_dict(), file)
+    file.seek(0)
+    controller.load_state_dict(torch.load(file, weights_only=True, map_location=device))
     with torch.no_grad():
         for p in model.parameters():
             p.fill_(float("nan"))

@@ -18,6 +18,7 @@ from torch import nn
 
 import arc
 from arc.decision import RecoveryWarning
+from arc.recovery import room
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
 
 
@@ -116,6 +117,62 @@ def _skipped(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _initial_lr(rank: int, world: int, path: str) -> list[float]:
+    """Every rank has data of its own: the best LR of one is not another's. Of two ranks; it takes seconds."""
+    if world > 2:
+        return []
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    x = 10.0**-rank * torch.randn(64, 4)
+    y = x.sum(1, keepdim=True)
+
+    def loss(net: Any, batch: Any) -> torch.Tensor:
+        inputs, targets = batch
+        error: torch.Tensor = (net(inputs) - targets).square().mean()
+        return error
+
+    def validate() -> float:
+        with torch.no_grad():
+            return float(loss(model, (x, y)))
+
+    search = {"model": model, "loss_fn": loss, "train_batches": [(x, y)] * 20, "val_fn": validate}
+    controller = arc.Controller.from_pretrained(path, sgd, lr0="auto", **search)
+    assert controller.suggestion is not None
+    return [lr_of(sgd), *controller.suggestion.curve]
+
+
+def _no_room(rank: int, world: int, path: str) -> list[Any]:
+    """The last rank's host has no memory for copies: nobody goes back alone."""
+    free = room.free_memory
+    if rank == world - 1:
+        room.free_memory = lambda: 100
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        controller, sgd = _controller(path, period=1)
+        for e in range(3):
+            epoch(controller, falling(e))
+        decision = epoch(controller, [float("nan")] * 10)
+    room.free_memory = free
+    assert decision is not None
+    told = [str(w.message) for w in caught if "another rank keeps no state" in str(w.message)]
+    assert len(told) == (rank < world - 1)
+    return [decision.restored, lr_of(sgd)]
+
+
+def _groups(rank: int, world: int, path: str) -> float:
+    """Half of the ranks train one model, half another one, at another LR."""
+    halves = [list(range(world // 2)), list(range(world // 2, world))]
+    groups = [dist.new_group(half) for half in halves]
+    mine = next(i for i, half in enumerate(halves) if rank in half)
+    sgd = optimizer(0.1 * (1 + mine))
+    controller = arc.Controller.from_pretrained(path, sgd, period=2, process_group=groups[mine])
+    for e in range(4):
+        losses = [loss + rank for loss in falling(e)]
+        epoch(controller, losses if mine else losses[::-1])
+    return lr_of(sgd)
+
+
 def _absent(rank: int, world: int, path: str) -> str:
     """The last rank never comes: the others end in the time-out. Must be the last scenario."""
     controller, _ = _controller(path)
@@ -137,7 +194,18 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         world_size=world,
         timeout=timedelta(seconds=60),
     )
-    scenarios = (_averaged, _uneven, _not_finite, _other_lr, _empty, _out_of_step, _sharded)
+    scenarios = (
+        _averaged,
+        _uneven,
+        _not_finite,
+        _other_lr,
+        _empty,
+        _out_of_step,
+        _sharded,
+        _initial_lr,
+        _no_room,
+        _groups,
+    )
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}
     dist.barrier()
     group: Any = dist.group.WORLD

@@ -18,6 +18,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+import arc
 from arc.history.sketch import Sketches
 from arc.history.sums import Sums
 from tests import reference
@@ -32,13 +33,32 @@ def _net() -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _train(model: nn.Module, optimizer: torch.optim.Optimizer, call: int) -> None:
+def _small_net() -> nn.Sequential:
+    """Tensors that are their own sketches, of which the last bias and row leave a rank with nothing."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(20, 16), nn.Linear(16, 25), nn.Linear(25, 1))
+
+
+def _train(model: nn.Module, optimizer: torch.optim.Optimizer, call: int) -> list[float]:
     generator = torch.Generator().manual_seed(call)
+    losses = []
     for _ in range(3):
         x = torch.randn(16, 20, generator=generator)
         optimizer.zero_grad()
-        (model(x) - x[:, :1]).square().mean().backward()
+        loss = (model(x) - x[:, :1]).square().mean()
+        loss.backward()
         optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _sharded(model: nn.Sequential) -> nn.Sequential:
+    """A copy whose layers are sharded but for the first, which stays replicated."""
+    sharded = copy.deepcopy(model)
+    mesh = init_device_mesh("cpu", (WORLD,))
+    for layer in list(sharded)[1:]:
+        fully_shard(layer, mesh=mesh)
+    return sharded
 
 
 def _over_ranks(sketches: Sketches) -> dict[str, Any]:
@@ -48,6 +68,20 @@ def _over_ranks(sketches: Sketches) -> dict[str, Any]:
     return asdict(Sums.mean([r.tolist() for r in rows]).movement())
 
 
+def _seen(model: nn.Module) -> list[dict[str, Any]]:
+    """What controllers of all ranks make of the movement: that of the whole weights, call by call."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, foreach=False)
+    controller = arc.Controller(optimizer, rollback=False, mode="advise")
+    found = []
+    for call in range(CALLS):
+        losses = _train(model, optimizer, call)
+        for loss in losses:
+            controller.record(loss)
+        controller.step()
+        found.append(asdict(controller._decider._course.calls[-1].moved))
+    return found
+
+
 def _values(model: nn.Module) -> list[Any]:
     return [p.detach().numpy().copy() for p in model.parameters()]
 
@@ -55,11 +89,9 @@ def _values(model: nn.Module) -> list[Any]:
 def _rank(rank: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=WORLD)
     whole = _net()
-    sharded = copy.deepcopy(whole)
-    mesh = init_device_mesh("cpu", (WORLD,))
-    for layer in list(sharded)[1:]:
-        fully_shard(layer, mesh=mesh)
-    found: dict[str, Any] = {}
+    sharded = _sharded(whole)
+    small = _small_net()
+    found: dict[str, Any] = {"seen sharded": _seen(_sharded(small)), "seen whole": _seen(small)}
     states = [_values(whole)]
     for name, model in (("whole", whole), ("sharded", sharded)):
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01, foreach=False)

@@ -91,7 +91,9 @@ def test_any_lr_is_used_or_shown(lr: Any) -> None:
 
 @many
 @given(
-    st.sampled_from(["period", "total_calls", "min_lr", "max_lr", "warmup", "mode", "rollback", "policy"]),
+    st.sampled_from(
+        ["period", "total_calls", "min_lr", "max_lr", "warmup", "mode", "rollback", "policy", "process_group"]
+    ),
     anything,
 )
 def test_any_setting_is_used_or_shown(name: str, value: Any) -> None:

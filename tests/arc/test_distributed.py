@@ -45,9 +45,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, network: arc.Network) -> Pa
 def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: int) -> None:
     ranks = [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
     first, last = ranks[0], ranks[-1]
-    same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step", "sharded")
+    same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step", "sharded", "initial_lr")
+    same += ("no_room",)
     for other in ranks[1:]:
         assert {k: other[k] for k in same} == {k: first[k] for k in same}
+
+    half = world // 2
+    lrs = [rank["groups"] for rank in ranks]
+    assert len(set(lrs[:half])) == len(set(lrs[half:])) == 1 and lrs[0] != lrs[-1]
 
     alone = arc.Controller(optimizer(0.1, 0.01), network=network, period=2)
     for e in range(6):

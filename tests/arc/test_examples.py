@@ -1,7 +1,9 @@
 """Every example runs, is short, and reports decisions."""
 
 import math
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 import arc
 
 FOLDER = Path(__file__).parents[2] / "examples"
-LONGER = {"demo", "pretrain_muon_adamw"}  # make demo, and a recipe with a model of its own
+LONGER = {"demo", "pretrain_muon_adamw", "fsdp2_checkpoint"}  # make demo, and recipes of their own kind
 EXAMPLES = sorted(p for p in FOLDER.glob("*.py") if p.stem not in LONGER)
 
 
@@ -28,6 +30,20 @@ def test_the_example_runs(
     runpy.run_path(str(example), run_name="__main__")
     said = capsys.readouterr()
     assert ("epoch 3: LR " in said.out or "call 3  lr " in said.err) and ", p=0." in said.out + said.err
+
+
+def test_fsdp2_with_a_distributed_checkpoint_resumes_exactly(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.arc.fsdp2_worker", str(tmp_path)],
+        cwd=FOLDER.parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    whole, parts = ((tmp_path / name / "0.txt").read_text() for name in ("whole", "parts"))
+    assert whole == parts and len(whole.splitlines()) == 4 and "raise" in whole
 
 
 class _Killed(BaseException):

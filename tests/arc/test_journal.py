@@ -160,6 +160,30 @@ def test_watch_says_why_and_names_rewinds(answering: Answering, tmp_path: Path) 
     assert "rewind" in [text.get_text() for text in controller.plot().axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
 
 
+def test_everything_shows_what_the_weights_say_of_the_lr(tmp_path: Path) -> None:
+    """Cosine and estimated distance: in the log, in watch, on the page, in the figure, for TensorBoard."""
+    writer = _Writer()
+    weight = nn.Parameter(torch.ones(2000))
+    sgd = torch.optim.SGD([weight], lr=0.01)
+    controller = arc.Controller(sgd, log_dir=tmp_path, writer=writer, rollback=False)
+    for e in range(3):
+        for i in range(10):
+            with torch.no_grad():
+                weight.add_(1e-3)
+            controller.record(1.0 / (1 + 10 * e + i))
+        controller.step(val_loss=1.0 / (1 + e))
+    calls = journal.read(tmp_path).calls
+    assert calls[0].cosine is None and calls[2].cosine == pytest.approx(1, abs=1e-3)
+    assert all(call.distance is not None for call in calls)
+    said: list[str] = []
+    watch(tmp_path, say=said.append, follow=False)
+    assert f"  1.00 {calls[2].distance:+5.1f}" in said[3]
+    shown = (tmp_path / "arc.html").read_text()
+    assert shown.count("<svg") == 8 and "LR above (+) or below (-) the best" in shown
+    assert [axes.get_ylabel().split()[0] for axes in controller.plot().axes[2:]] == ["LR", "cosine"]
+    assert {"arc/cosine", "arc/distance"} <= {name for name, _, _ in writer.scalars}
+
+
 @pytest.mark.parametrize(
     "losses, scale", [([2.0, 1.0, 0.1], "log"), ([2.0, 1.0, 0.3], "linear"), ([2.0, 0.1, -1.0], "linear")]
 )

@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_sharded_weights_move_as_whole_ones_do(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What both ranks found."""
+    folder = tmp_path_factory.mktemp("ranks")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.arc.sharded_worker", str(tmp_path)],
+        [sys.executable, "-m", "tests.arc.sharded_worker", str(folder)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -21,7 +25,12 @@ def test_sharded_weights_move_as_whole_ones_do(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    first, last = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    first, last = (json.loads((folder / f"{rank}.json").read_text()) for rank in range(2))
+    return first, last
+
+
+def test_sharded_weights_move_as_whole_ones_do(ranks: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    first, last = ranks
     assert json.dumps(first["sharded"]) == json.dumps(last["sharded"])
     assert first["sharded places"] == first["whole places"] == 8
     for name in ("whole", "sharded"):
@@ -37,3 +46,14 @@ def test_sharded_weights_move_as_whole_ones_do(tmp_path: Path) -> None:
                 )
     assert last["whole known"] == 8  # of the state of another rank
     assert last["sharded known"] == 2
+
+
+def test_a_controller_sees_the_movement_of_the_whole_weights_on_every_rank(
+    ranks: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    """Their norms and cosines are made of what is added up over the ranks, and are no means of the ranks'."""
+    for found in ranks:
+        assert len(found["seen sharded"]) == 4
+        for sharded, whole in zip(found["seen sharded"], found["seen whole"], strict=True):
+            for name, value in whole.items():
+                assert sharded[name] == pytest.approx(value, rel=1e-3, abs=1e-4, nan_ok=True), name

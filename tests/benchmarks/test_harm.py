@@ -12,9 +12,10 @@ from benchmarks.harm.run import run
 from benchmarks.harm.training import KINDS
 
 SEEDS = range(2)
-HARMED = frozenset({"warmup", "warmup_from_0"})
-"""Kinds that the present controller harms with these seeds; one that is mended has to be taken out. There it
-begins again at a lower LR, and ends 28 % lower in the median."""
+HARMED = frozenset({"detector_of_anchors", "warmup", "warmup_from_0"})
+"""Kinds that the present controller harms with these seeds; one that is mended has to be taken out. It raises
+a detector's LR until weights and running statistics are lost. In a warmup it begins again at a lower LR, and
+ends 28 % lower in the median."""
 
 
 def row(final: float | None, **more: Any) -> dict[str, Any]:
@@ -58,6 +59,15 @@ def test_a_floor_without_rollback_counts_too() -> None:
     assert (found.floors, found.floors_guard, found.broken) == (1, 1, ["floor"])
 
 
+def test_a_run_is_lost_where_it_ends_above_its_start_and_would_not_without_a_controller() -> None:
+    def found(ours: float | None, none: float | None) -> list[str]:
+        arms = {"arc": ours, "guard": ours, "none": none}  # a guard that is harmed alike hides it otherwise
+        return judge.verdict("kind", {(0, arm): row(final) for arm, final in arms.items()}).broken
+
+    assert "lost" in found(None, 0.9) and found(2.1, 0.9) == ["lost"]
+    assert found(0.9, 0.9) == found(2.1, 2.2) == [] and "lost" not in found(None, None)
+
+
 def test_the_scale_of_a_loss() -> None:
     assert judge.scale(row(0.5)) == 0.5
     assert judge.scale(row(1e-9, initial=2.0)) == pytest.approx(0.02)
@@ -97,8 +107,10 @@ def test_there_are_forty_kinds_or_more() -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_harm(kind: str, request: pytest.FixtureRequest) -> None:
-    """No run raises, goes back to its start or ends at a floor; losses need more seeds than these."""
+    """No run raises, is lost, goes back to its start or ends at a floor; losses need more seeds."""
     if kind in HARMED:
         request.applymarker(pytest.mark.xfail(strict=True, reason="issue: Do no harm"))
     rows = {(seed, arm): run(kind, seed, arm) for seed in SEEDS for arm in ("arc", "guard")}
-    assert not {"raised", "initial", "floor"} & set(judge.verdict(kind, rows).broken)
+    doubtful = sorted({seed for (seed, _), row in rows.items() if judge.lost(row)})
+    rows |= {(seed, "none"): run(kind, seed, "none") for seed in doubtful}
+    assert not {"raised", "lost", "initial", "floor"} & set(judge.verdict(kind, rows).broken)

@@ -19,9 +19,9 @@ from tests.data_gen.test_resume import ends_after
 from training import dataset
 
 
-@pytest.fixture(scope="module")
-def query() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, s3.server() as found:
+@pytest.fixture(scope="module", params=s3.SERVERS)
+def query(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, s3.server(request.param) as found:
         if found is None:
             pytest.skip("no moto_server on PATH; tests/s3.py says how to get one")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -1,18 +1,21 @@
 """Sweeps: runs at every LR of a grid, walks, resume, and the best LR of a setting."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from data_gen import schema, store
-from data_gen.sweep import best
+from data_gen import kept_rows, schema, store
+from data_gen.sweep import best, stage
 from data_gen.sweep.best import BestConfig, best_lr
 from data_gen.sweep.runs import ANNEAL, grid, walk
 from data_gen.sweep.stage import SweepConfig, sweep
-from tasks.work import cli
+from tasks.work import claims, cli
+from tasks.work.answers import Stopped, Taken
+from tasks.work.checkpoint import Checkpoint
 from tests.conftest import TINY
 
 LISTS = ("step", "norm", "distance", "cosine", "cosine2")
@@ -68,6 +71,46 @@ def test_what_is_there_is_not_run_again(swept: Path, capsys: pytest.CaptureFixtu
     assert {path: Path(path).stat().st_mtime_ns for path in store.parts(str(swept))} == before
 
 
+def _units(out: Path, *more: str) -> list[stage.SweepUnit]:
+    return list(stage.units(cli.parse("data_gen.sweep", SweepConfig, [*_arguments(out), *more])))
+
+
+def _stops_after(runs: int) -> Callable[[], None]:
+    ticks = iter(range(1, 100))
+
+    def tick() -> None:
+        if next(ticks) == runs:
+            raise Stopped
+
+    return tick
+
+
+def test_a_sweep_that_is_told_to_stop_goes_on_after_its_last_run(swept: Path, tmp_path: Path) -> None:
+    unit = _units(tmp_path)[0]
+    for number in (2, 4):
+        with pytest.raises(Stopped):
+            unit.run(_stops_after(number))
+    assert len(kept_rows.unpacked(Checkpoint(unit.path).read()["rows"])) == 4
+    ticks: list[None] = []
+    assert unit.run(lambda: ticks.append(None)) == unit.ticks == len(ticks)
+    whole = store.read(_units(swept)[0].path, schema.SWEEP)
+    assert repr(store.read(unit.path, schema.SWEEP).to_pylist()) == repr(whole.to_pylist())
+    assert [path.name for path in Path(unit.path).parent.iterdir()] == [Path(unit.path).name]
+
+
+def test_shards_share_the_settings_and_a_claim_is_respected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shard in ("1/2", "2/2"):
+        arguments = [*_arguments(tmp_path), f"shard={shard}"]
+        assert cli.main("data_gen.sweep", SweepConfig, sweep, arguments) == 0
+        assert "1 settings asked for, 0 there, 1 to run" in capsys.readouterr().err
+    assert len(store.parts(str(tmp_path))) == 2
+    unit = _units(tmp_path / "claimed")[0]
+    with claims.held(unit.path), pytest.raises(Taken):
+        claims.claimed(unit).run(lambda: None)
+
+
 def test_the_table_of_best_lrs(swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "best.parquet"
     asked = [f"sweeps={swept}", f"out={out}"]
@@ -82,7 +125,16 @@ def test_the_table_of_best_lrs(swept: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    "key", ["settings_per_task=0", "calls=3", "walks=-1", "optimizers=[]", "task=ptb_lstm"]
+    "key",
+    [
+        "settings_per_task=0",
+        "calls=3",
+        "walks=-1",
+        "optimizers=[]",
+        "task=ptb_lstm",
+        "shard=3/2",
+        "timeout=0",
+    ],
 )
 def test_bad_keys_are_refused(key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [f"task={TINY}", f"out={tmp_path}", "workers=1", key]

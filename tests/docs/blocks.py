@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import runpy
@@ -28,6 +29,15 @@ from tasks.work import cli
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NO_CHECK = {"export", "cd"}
+
+
+def examples() -> Any:
+    """The module that puts the examples into the pages."""
+    spec = importlib.util.spec_from_file_location("docs_examples", ROOT / "docs/examples.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def setup() -> dict[str, Any]:

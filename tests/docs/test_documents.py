@@ -14,7 +14,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 import arc
 import arc.methods
 from tasks.work.cli import CONFIGS
-from tests.docs.blocks import PROJECT, ROOT, setup, shell
+from tests.docs.blocks import PROJECT, ROOT, examples, setup, shell
 
 FENCED = r"^ *```(\w*)"
 PARSERS = [PythonCodeBlockParser(), CodeBlockParser(language="bash", evaluator=shell), SkipParser()]
@@ -29,9 +29,20 @@ def test_the_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     document = Document.parse(str(page), *PARSERS)
     document.namespace.update(setup())
+    files = [
+        found.span() for found in examples().BLOCK.finditer(document.text)
+    ]  # they have tests of their own
     for example in document.examples():
-        if "--8<--" not in document.text[example.start : example.end]:  # a file that has tests of its own
+        if not any(start <= example.start < end for start, end in files):
             example.evaluate()
+
+
+def test_the_pages_show_the_examples_as_they_are() -> None:
+    pages = {page: page.read_text() for page in (ROOT / "docs").rglob("*.md")}
+    old = [page.name for page, text in pages.items() if examples().shown(text) != text]
+    assert not old, f"run: python docs/examples.py ({', '.join(old)})"
+    assert sum(bool(examples().BLOCK.search(text)) for text in pages.values()) >= 6
+    assert not any("--8<--" in text for text in pages.values()), "a code host shows no snippets"
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
@@ -90,6 +101,17 @@ def test_every_adapter_has_an_entry_in_the_api() -> None:
     for file in (ROOT / "arc/integrations").glob("*.py"):
         if "class ARCCallback" in file.read_text():
             assert f"::: arc.integrations.{file.stem}.ARCCallback\n" in API
+
+
+def test_a_release_is_what_is_tested_under_the_version_of_one_file() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    assert any(step.get("run") == "make wheel" for step in jobs["build"]["steps"])
+    assert jobs["publish"]["permissions"] == {"id-token": "write"} and "password" not in jobs["publish"]
+    lines = (ROOT / "arc/_version.py").read_text().splitlines()
+    assert f'__version__ = "{arc.__version__}"' in lines and "^__version__ = " in text  # what it looks for
+    assert "version" in PROJECT["dynamic"] and "version" not in PROJECT
+    assert not re.search(r"^version:", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
 
 
 def test_the_public_ci_makes_what_there_is_on_every_python_that_is_promised() -> None:

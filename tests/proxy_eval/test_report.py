@@ -139,16 +139,16 @@ def test_a_line_by_hand() -> None:
 
 def test_sentences_say_what_the_table_says_and_what_arc_loses() -> None:
     winning, losing = ([*lines(small(arc)).values()] for arc in (0.79, 0.3))
-    said = tables.main(winning, "arc")[1]
+    said = tables.main(winning, "arc")[2]
     assert isinstance(said, Items)
     assert said.texts[0] == "Best over the grid: ARC, 0.983."
     assert said.texts[1].startswith("ARC is number 1 of 3 with 0.983")
     assert "No method with an LR0 has a lower mean regret." in said.texts
-    said = tables.main(losing, "arc")[1]
+    said = tables.main(losing, "arc")[2]
     assert isinstance(said, Items)
     assert said.texts[1].startswith("ARC is number 2 of 3")
     assert "Lower in mean regret among the methods with an LR0: cosine." in said.texts
-    missing = tables.main(losing, "nobody")[1]
+    missing = tables.main(losing, "nobody")[2]
     assert isinstance(missing, Items) and missing.texts[-1] == "No runs of `nobody` are there."
 
 

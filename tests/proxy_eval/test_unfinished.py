@@ -166,3 +166,15 @@ def test_nothing_is_saved_before_its_time(tmp_path: Path) -> None:
 def test_a_run_knows_the_memory_that_it_held() -> None:
     row = unit().row()
     assert 50e6 < row["peak_memory"] < 50e9  # the process with torch and its libraries
+
+
+def test_a_checkpoint_is_due_a_minute_after_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = 0.0
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    file = Checkpoint(str(tmp_path / "part.parquet"))
+    for last in (0.0, 60.0):
+        now = last + 59.9
+        assert not file.due
+        now = last + 60.0
+        assert file.due
+        file.write({})

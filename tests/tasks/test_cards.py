@@ -1,5 +1,7 @@
 """How many workers a card has room for, on cards that are not there."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -85,6 +87,14 @@ def test_the_keys_of_a_stage_say_how_many_and_where(monkeypatch, keys, count, na
     monkeypatch.setattr(workers, "cores", lambda: 16)
     cards = Executor(**keys).cards(units=100)
     assert (cards.workers, cards.names) == (count, names)
+
+
+def test_a_stage_whose_units_use_no_card_has_a_worker_for_each_core(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(workers, "cores", lambda: 16)
+    cards = Executor.of(SimpleNamespace(workers="auto"), device="cpu").cards(units=100)
+    assert (cards.workers, cards.names) == (16, ())
 
 
 def test_shares_of_a_job_are_disjoint_and_whole():

@@ -14,7 +14,14 @@ from tasks.data.plain_digits import plain_digits
 from tasks.data.tumours import tumours
 from tasks.loop import TaskRun
 
-OWN = ("arithmetic_gpt", "finetune_source", "finetune_textures", "letters_vit", "noisy_digits_cnn")
+OWN = (
+    "arithmetic_gpt",
+    "digits_centernet",
+    "finetune_source",
+    "finetune_textures",
+    "letters_vit",
+    "noisy_digits_cnn",
+)
 TRUE = {
     "+": lambda a, b, c: a + b == c,
     "-": lambda a, b, c: a - b == c,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import arc
+from arc.decision import RecoveryWarning
 from arc.integrations.keras import ARCCallback
 from tests.arc.conftest import Answering
 
@@ -54,10 +55,40 @@ def test_a_schedule_is_refused(network: arc.Network) -> None:
         _fit([ARCCallback(network=network)], lr=schedule)
 
 
-@pytest.mark.parametrize("setting", [{"rollback": True}, {"lr0": "auto"}])
-def test_what_needs_torch_is_refused(setting: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"got {next(iter(setting))}="):
-        ARCCallback(**setting)
+def test_what_needs_a_torch_loop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="got lr0='auto', which needs a torch loop"):
+        ARCCallback(lr0="auto")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"got rollback=True on jax, .* set KERAS_BACKEND=torch"):
+        ARCCallback(rollback=True)
+
+
+def test_on_torch_the_weights_are_followed() -> None:
+    callback = ARCCallback()
+    _fit([callback], validation_data=(INPUTS, TARGETS))
+    assert callback.controller is not None
+    assert [call.cosine is not None for call in callback.controller._log] == [False, True, True, True]
+
+
+def test_on_torch_a_broken_run_goes_back_to_where_it_was_good(answering: Answering) -> None:
+    """Weights, the optimizer's state and the means of a batch normalisation."""
+
+    class Spoil(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 3:
+                for variable in [*self.model.variables, *self.model.optimizer.variables[2:]]:
+                    variable.assign(keras.ops.full_like(variable, float("nan")))
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    callback = ARCCallback(network=answering(arc.Action.KEEP), total_calls=None)
+    with pytest.warns(RecoveryWarning):
+        model.fit(INPUTS, TARGETS, epochs=5, batch_size=16, verbose=0, callbacks=[Spoil(), callback])
+    assert callback.controller is not None
+    assert [d.restored for d in callback.controller.decisions if d.restored is not None]
+    everything = [*model.variables, *model.optimizer.variables]
+    assert all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in everything)
 
 
 def test_a_second_fit_goes_on(network: arc.Network) -> None:

@@ -86,7 +86,7 @@ def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) 
 def test_a_rollback_takes_the_module(network: arc.Network) -> None:
     callback = ARCCallback(network=network, rollback=True)
     _fit(callback, Regression(), max_epochs=1)
-    assert callback.controller is not None and callback.controller._decider.copies is not None
+    assert callback.controller is not None and callback.controller._decider.recovery.copies is not None
 
 
 def test_what_is_not_logged_is_named(network: arc.Network) -> None:

@@ -20,20 +20,23 @@ from tests.arc.integrations.test_transformers import Regression as Model
 
 
 def _trainer(
-    folder: Path, network: arc.Network, callbacks: Any = (), *, epochs: int = 4
+    folder: Path, network: arc.Network, callbacks: Any = (), *, epochs: int = 4, **settings: Any
 ) -> tuple[Trainer, arc.Scheduler]:
     arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=16,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="steps",
-        logging_steps=1,
-        metric_for_best_model="loss",
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=True,
+        **{
+            "output_dir": str(folder),
+            "num_train_epochs": epochs,
+            "per_device_train_batch_size": 16,
+            "eval_strategy": "epoch",
+            "save_strategy": "epoch",
+            "logging_strategy": "steps",
+            "logging_steps": 1,
+            "metric_for_best_model": "loss",
+            "report_to": [],
+            "disable_tqdm": True,
+            "use_cpu": True,
+            **settings,
+        }
     )
     model = Model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -55,18 +58,35 @@ def test_a_trainer_steps_it_after_every_evaluation(answering: Answering, tmp_pat
     assert scheduler.get_last_lr() == [pytest.approx(0.01 * 1.618**2)]
     losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
     assert [e.val_loss for e in scheduler.controller._log] == pytest.approx(losses)
-    assert [e.train_loss for e in scheduler.controller._log] == pytest.approx(losses)
     logged = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
     assert logged == pytest.approx([0.01] * 8 + [0.01618] * 8)
 
 
-def test_the_trainers_callback_adds_the_training_losses(answering: Answering, tmp_path: Path) -> None:
-    callback = transformers.ARCCallback()
-    trainer, scheduler = _trainer(tmp_path, answering(arc.Action.RAISE), [callback])
+@pytest.mark.parametrize("given", [True, False])
+def test_the_trainers_callback_shows_it_the_training_losses(
+    answering: Answering, tmp_path: Path, given: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It adds itself at the first step, and decisions are said in the trainer's count."""
+    callbacks = [transformers.ARCCallback()] if given else []
+    trainer, scheduler = _trainer(tmp_path, answering(arc.Action.RAISE), callbacks)
     trainer.train()
-    assert callback.controller is scheduler.controller
+    found = [c for c in trainer.callback_handler.callbacks if isinstance(c, transformers.ARCCallback)]
+    assert [callback.controller for callback in found] == [scheduler.controller]
+    lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines() if " lr " in line]
+    assert lines == ["epoch 2", "epoch 4"]
     assert [e.epoch for e in scheduler.controller._log] == [1, 2, 3, 4]
     assert all(e.train_loss > e.val_loss for e in scheduler.controller._log)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"metric_for_best_model": None}, {"eval_strategy": "no", "save_strategy": "no"}]
+)
+def test_a_trainer_that_would_never_step_it_is_refused_with_the_line_to_write(
+    network: arc.Network, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    trainer, _ = _trainer(tmp_path, network, **settings)
+    with pytest.raises(ValueError, match=r"write TrainingArguments\(.*metric_for_best_model='loss'"):
+        trainer.train()
 
 
 def test_settings_for_the_callback_beside_it_are_refused(network: arc.Network, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments
+from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import arc
@@ -55,7 +55,7 @@ class OwnLoss(Trainer):
 def _train(
     folder: Path,
     callback: ARCCallback,
-    *,
+    *others: TrainerCallback,
     resume: bool = False,
     kind: type[Trainer] = Trainer,
     **settings: Any,
@@ -77,7 +77,9 @@ def _train(
             **settings,
         }
     )
-    trainer = kind(Regression(), arguments, train_dataset=ROWS, eval_dataset=ROWS, callbacks=[callback])
+    trainer = kind(
+        Regression(), arguments, train_dataset=ROWS, eval_dataset=ROWS, callbacks=[callback, *others]
+    )
     trainer.train(resume_from_checkpoint=resume)
     return trainer
 
@@ -175,6 +177,26 @@ def test_the_logged_learning_rate_is_the_controllers(answering: Answering, tmp_p
     logged = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
     expected = [0.01 * 1.618**epoch for epoch in range(4) for _ in range(4)]
     assert logged == pytest.approx(expected)
+
+
+def test_decisions_go_to_what_the_trainer_logs_to(answering: Answering, tmp_path: Path) -> None:
+    """By the trainer's own log: what it reports to (TensorBoard, W&B, MLflow) sees all of it."""
+    reported: list[dict[str, float]] = []
+
+    class Reporter(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            reported.append(dict(logs))
+
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
+    trainer = _train(tmp_path, callback, Reporter())
+    factors = [row["arc_factor"] for row in reported if "arc_factor" in row]
+    assert factors == pytest.approx([1.618] * 2)
+    assert [r["step"] for r in trainer.state.log_history if "arc_factor" in r] == [8, 16]
+
+
+def test_the_distance_is_logged_where_the_network_says_it(tmp_path: Path) -> None:
+    trainer = _train(tmp_path, ARCCallback(rollback=False, period=1), num_train_epochs=4, max_steps=48)
+    assert [r for r in trainer.state.log_history if "arc_distance" in r]
 
 
 def test_a_loss_that_is_never_logged_in_time_is_told(network: arc.Network, tmp_path: Path) -> None:

@@ -126,6 +126,58 @@ def test_buffers_and_further_objects_come_along(answering: Answering) -> None:
         arc.Controller(sgd, network=answering(arc.Action.KEEP), extra_state=[3])
 
 
+def normed() -> nn.Sequential:
+    """A net with running statistics."""
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+
+
+def told_of_buffers(caught: pytest.WarningsRecorder) -> list[str]:
+    return [str(w.message) for w in caught if "model=net" in str(w.message)]
+
+
+@pytest.mark.filterwarnings("always::arc.decision.RecoveryWarning")
+@pytest.mark.parametrize("given", [False, True])
+def test_what_a_bad_batch_left_in_buffers_is_told_where_they_are_not_kept(
+    answering: Answering, recwarn: pytest.WarningsRecorder, given: bool
+) -> None:
+    model = normed()
+    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    controller = arc.Controller(
+        adam, network=answering(arc.Action.KEEP), period=1, model=model if given else None
+    )
+    for e in range(12):
+        model(torch.randn(8, 4))
+        epoch(controller, falling(e))
+    model(torch.full((8, 4), math.nan))
+    with torch.no_grad():
+        model[0].weight.fill_(math.nan)
+    epoch(controller, [math.nan] * 10)
+    assert bool(model[1].running_mean.isfinite().all()) == given  # type: ignore[operator, union-attr]
+    for e in range(3):
+        epoch(controller, falling(e), val_loss=math.nan)
+    assert len(told_of_buffers(recwarn)) == (not given)  # once
+    assert all("helpers" in w.filename for w in recwarn)
+
+
+@pytest.mark.filterwarnings("always::arc.decision.RecoveryWarning")
+@pytest.mark.parametrize("rollback", [False, True])
+def test_a_validation_that_alone_is_not_finite_names_the_buffers(
+    answering: Answering, recwarn: pytest.WarningsRecorder, rollback: bool
+) -> None:
+    """Batches that a GradScaler skipped leave the weights finite. Without copies no model= would help."""
+    model = normed()
+    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    controller = arc.Controller(adam, network=answering(arc.Action.KEEP), rollback=rollback)
+    epoch(controller, [1.0, math.nan, *falling(0)], val_loss=math.nan)
+    assert not told_of_buffers(recwarn)
+    for e in range(3):
+        epoch(controller, falling(e), val_loss=math.nan)
+    told = told_of_buffers(recwarn)
+    assert len(told) == rollback
+    assert all(text.startswith("call 2: a validation loss is not finite where all training") for text in told)
+    assert all("helpers" in w.filename for w in recwarn)
+
+
 def test_without_room_the_lr_alone_is_guarded_and_that_is_said(
     answering: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
