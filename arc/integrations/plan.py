@@ -90,7 +90,9 @@ def running() -> Any:
     None outside of one, and where transformers was never imported.
     """
     kind = getattr(sys.modules.get("transformers.trainer"), "Trainer", None)
-    frame: FrameType | None = sys._getframe(1) if kind is not None else None
+    if kind is None:
+        return None
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
         if isinstance(owner, kind):
