@@ -14,6 +14,9 @@ FLOOR_RATIO = 1 / 100
 """Of the LR that the run was started with and is healthy at: below it a run stands still."""
 MEDIAN = 0.01
 """How much worse the paired median may be."""
+CLEARLY = 0.1
+"""How much worse than without a controller a run ends that is lost: where nothing is left to learn, and in
+pure noise, runs end a little above their start by chance."""
 DEVIATIONS = 3.0
 """How much worse a single run may be, in deviations of the kind's seeds without rollback."""
 
@@ -31,8 +34,8 @@ class Verdict:
         floors_guard: those of them without rollback.
         floors_network: those of them to which the network alone brought the LR, and no rule around it.
         errors: runs that raised.
-        lost: runs with a controller that end where the same one without any does not: at a loss that is not
-            finite, or above that of the untrained net.
+        lost: runs with a controller that end where the same one without any does not, at a loss that is not
+            finite, or above that of the untrained net and clearly above that of the run without.
         median: paired median of the final loss's excess over the run without rollback (0.01 is 1 % worse).
         worst: the worst run's excess in seed deviations.
         alone: the median excess over the training without any controller, for orientation.
@@ -121,7 +124,9 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
         floors_network=sum(any(at_floor(r) for r in p) and not any(map(_rescued, p)) for p in pairs),
         errors=sum(bool(row["error"]) for pair in pairs for row in pair),
         lost=sum(
-            lost(rows[seed, arm]) and not lost(rows[seed, "none"])
+            lost(rows[seed, arm])
+            and not lost(rows[seed, "none"])
+            and excess(rows[seed, arm], rows[seed, "none"]) > CLEARLY
             for seed in seeds
             for arm in ("arc", "guard")
             if (seed, "none") in rows

@@ -31,7 +31,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_are_three() -> None:
-    shown = re.findall(r'"(examples/tasks/\w+\.py)"', PAGE)
+    shown = re.findall(r"<!-- (examples/tasks/\w+\.py): python docs/examples.py -->", PAGE)
     assert len(COMMANDS) == 3 == len(shown)
     assert all(file in command for file, command in zip(shown, COMMANDS, strict=True))
 
