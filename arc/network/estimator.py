@@ -14,6 +14,8 @@ from arc.network.network import digest
 
 UNITS: Final = 48
 HIDDEN: Final = 96
+DROPPED: Final = 0.3
+"""Dropout while it is fitted: without it the spread says half of the error on unseen tasks."""
 FARTHEST: Final = 5.0
 """Deviations beyond which a standardised number is cut off."""
 
@@ -97,5 +99,6 @@ class Estimator(nn.Module):
         """Windows (batch, 100, 4) and numbers (batch, n) to an answer."""
         _, (last, _) = self.lstm(self.conv(windows.transpose(1, 2)).transpose(1, 2))
         standard = ((numbers - self.centre) / self.scale).clamp(-FARTHEST, FARTHEST)
-        out = self.dense(torch.cat([last[-1], self.numbers(standard)], 1))
+        both = torch.cat([last[-1], self.numbers(standard)], 1)
+        out = self.dense(nn.functional.dropout(both, DROPPED, self.training))
         return Answer(out[:, :3], out[:, 3], nn.functional.softplus(out[:, 4]) + LEAST)

@@ -15,10 +15,12 @@ from arc.history.course import Call
 from arc.recovery.state import Restored, Situation, State, Verdict
 from arc.recovery.yardstick import Yardstick
 
-TOO_HIGH: Final = 0.9
-"""Decades above the best LR from which on a start begins again that has learned nothing."""
-RUINOUS: Final = 1.25
-"""The same for a start that has learned something, which is rarely lost by less."""
+TOO_HIGH: Final = 0.6
+"""Decades above the best LR from which on the first calls are taken back, where"""
+SPOILT: Final = 0.3
+"""they carried the weights so far from their start, by its norm (docs/results/distance.md, "Spoilt starts")."""
+FIRST: Final = 4
+"""Calls in which an LR is found to have been too high from the start."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 START_PERIODS: Final = 3
@@ -106,14 +108,22 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
 
 
 def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A start at an LR that the network tells to be far too high."""
-    if not (in_start(state, now) and now.lowers) or now.anneals or not call.distance > TOO_HIGH:
+    """A start at an LR that the network tells to be too high, and that has carried the weights far off.
+
+    A lower LR does not bring them back: what was spoilt stays so to the end of a training.
+    """
+    first = state.good_calls < FIRST and in_start(state, now) and not now.anneals
+    if not (first and now.lowers and call.distance > TOO_HIGH and _spoilt(call, yard)):
         return None
-    learns = yard.first is None or call.mean < yard.first
-    if learns and not call.distance > RUINOUS:
-        return None  # a lower LR will do
     trouble = f"LR about {10**call.distance:.0f} times too high"
     return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
+
+
+def _spoilt(call: Call, yard: Yardstick) -> bool:
+    """Whether a start went wrong; without movement to see, one that has learned nothing."""
+    if call.moved is None:
+        return yard.first is not None and call.mean >= yard.first
+    return call.moved.distance > SPOILT * call.moved.start
 
 
 def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:

@@ -10,9 +10,11 @@ from arc.history.course import Call
 from arc.history.movement import Movement
 from arc.network.estimator import Estimate
 from arc.recovery.phases import (
+    FIRST,
     LOWEST_SHARE,
     RESTART,
     RESTARTS,
+    SPOILT,
     TOO_HIGH,
     verdict,
 )
@@ -35,6 +37,7 @@ PATTERN = (1, -1, 0, 1, 0, -1, 1, -1)
 
 SOUND = Movement(step=1.0, norm=10.0, start=10.0, distance=1.0, cosine=0.4)
 LOST = replace(SOUND, norm=math.nan)
+FAR = replace(SOUND, distance=20.0)
 
 
 def call(level: float, *, spread: float = 0.05, distance: float | None = None, **more: Any) -> Call:
@@ -169,37 +172,44 @@ def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
 
 
 @pytest.mark.parametrize(
-    "distance, mean, good_calls, again",
+    "distance, away, good_calls, again",
     [
-        (1.5, 2.4, 0, True),
-        (0.99 * TOO_HIGH, 2.4, 0, False),
-        (1.1, 2.2, 0, False),  # it learns: a lower LR will do
-        (1.5, 2.2, 0, True),  # not that far above
-        (-1.5, 2.4, 0, False),
-        (1.5, 2.4, 9, False),  # the start is over
-        (math.nan, 9.0, 0, False),  # nobody looked at the weights
+        (1.5, 2.0, 0, True),
+        (0.99 * TOO_HIGH, 2.0, 0, False),  # not clearly too high
+        (1.5, 0.99 * SPOILT, 0, False),  # the weights are near their start: a lower LR will do
+        (-1.5, 2.0, 0, False),
+        (1.5, 2.0, FIRST, False),  # too late: the noise of a good LR looks alike
+        (math.nan, 2.0, 0, False),  # nothing is told
     ],
 )
-def test_a_start_far_too_high_begins_again(
-    distance: float, mean: float, good_calls: int, again: bool
+def test_a_start_too_high_that_went_far_begins_again(
+    distance: float, away: float, good_calls: int, again: bool
 ) -> None:
-    found = verdict(State(good_calls=good_calls), call(mean, distance=distance), seen(2.3), NOW)
+    moved = Movement(step=away, norm=1.0, start=1.0, distance=away)
+    seen_so = call(2.2, distance=distance, moved=moved)  # the loss falls, and tells nothing
+    found = verdict(State(good_calls=good_calls), seen_so, seen(2.3), NOW)
     assert (found.restore == "initial") == again
     if again:
         assert found.factor == pytest.approx(10 ** (-0.8 * distance))
         assert found.fresh and found.state.restarts == 1 and found.source == "restart"
 
 
+@pytest.mark.parametrize("mean, again", [(2.4, True), (2.2, False)])
+def test_where_no_movement_is_seen_a_start_that_learns_is_kept(mean: float, again: bool) -> None:
+    found = verdict(State(), call(mean, distance=1.5, moved=None), seen(2.3), NOW)
+    assert (found.restore == "initial") == again
+
+
 def test_there_is_an_end_to_starts() -> None:
     tired = State(restarts=RESTARTS, good_calls=1)
-    assert verdict(tired, call(2.4, distance=2.0), seen(2.3), NOW).restore is None
+    assert verdict(tired, call(2.4, distance=2.0, moved=FAR), seen(2.3), NOW).restore is None
 
 
 @pytest.mark.parametrize(
     "now", [replace(NOW, copies=False), replace(NOW, anneals=True), replace(NOW, relearns=False)]
 )
 def test_no_start_is_judged_without_copies_in_the_anneal_or_too_late(now: Situation) -> None:
-    assert verdict(State(good_calls=1), call(2.4, distance=2.0), seen(2.3), now).restore is None
+    assert verdict(State(good_calls=1), call(2.4, distance=2.0, moved=FAR), seen(2.3), now).restore is None
 
 
 # -- explosions --------------------------------------------------------------------------------
