@@ -1,8 +1,10 @@
 """Whatever comes in: a clear error, or an LR that is finite and positive."""
 
+import contextlib
 import inspect
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,14 @@ from arc.view.replay import replay
 from tests.arc.helpers import optimizer, seeded_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::arc.decision.RecoveryWarning")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Any text is a folder for ``rollback``: none is made in the project."""
+    with contextlib.chdir(tmp_path_factory.mktemp("any")):
+        yield
+
 
 many = settings(max_examples=150, deadline=None, derandomize=True)
 
