@@ -28,13 +28,17 @@ SETTLED: Final = 10
 """Optimizer steps at an LR before which nothing is told: momentum needs as many to be at its speed."""
 EARLY: Final = 8
 """Calls in which an LR that looks too high is lowered. Later the noise of a good LR looks alike, and the
-final anneal lowers it; without one, or where the net overfits, it is lowered later, too."""
+final anneal lowers it; without one it is lowered later, too."""
 BELOW: Final = 10**-0.5
 """No raise comes closer to an LR at which the run broke than to this share of it."""
 RIGHT: Final = 0.1
 """Decades up to which an LR is called about right."""
 OVERFITS: Final = 3
 """Calls since the lowest validation loss after which a net may be said to overfit."""
+KEEPS: Final = 0.3
+"""Factor on the LR at every call while it does: what was reached is kept (docs/results/distance.md),"""
+STILL: Final = -1.0
+"""down to so many decades from the best LR, where weights hardly move any more."""
 
 
 def decide(
@@ -84,13 +88,16 @@ def approach(
         course, anneals, overfits: as for :func:`decide`.
         ceiling: factor up to which the LR may be raised.
     """
-    if course.held_steps < SETTLED or (course.held < 2 and abs(distance) < CERTAIN):
+    if course.held_steps < SETTLED:
         return None
-    if distance < -LOW and overfits is None:
+    if overfits is not None:
+        return Move(Action.LOWER, KEEPS) if distance > STILL else None
+    if course.held < 2 and abs(distance) < CERTAIN:
+        return None
+    if distance < -LOW:
         factor = min(10 ** (-SHARE * distance), ceiling)
         return Move(Action.RAISE, factor) if factor > 1 else None
-    late = course.count > EARLY
-    if distance > HIGH and (not late or not anneals or overfits is not None):
+    if distance > HIGH and not (course.count > EARLY and anneals):
         return Move(Action.LOWER, 10 ** (-SHARE * distance))
     return None
 

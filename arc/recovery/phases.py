@@ -15,11 +15,11 @@ from arc.history.course import Call
 from arc.recovery.state import Restored, Situation, State, Verdict
 from arc.recovery.yardstick import Yardstick
 
-TOO_HIGH: Final = 0.6
+TOO_HIGH: Final = 0.8
 """Decades above the best LR from which on the first calls are taken back, where"""
 SPOILT: Final = 0.3
-"""they carried the weights so far from their start, by its norm (docs/results/distance.md, "Spoilt starts")."""
-FIRST: Final = 4
+"""they carried the weights so far from their start, by its norm (docs/results/distance.md, spoilt starts)."""
+FIRST: Final = 2
 """Calls in which an LR is found to have been too high from the start."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
@@ -120,8 +120,8 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:
-    """Whether a start went wrong; without movement to see, one that has learned nothing."""
-    if call.moved is None:
+    """Whether a start went wrong; where nothing tells how far it went, one that has learned nothing."""
+    if call.moved is None or not call.moved.start:
         return yard.first is not None and call.mean >= yard.first
     return call.moved.distance > SPOILT * call.moved.start
 

@@ -15,7 +15,18 @@ from arc.history.observation import observe
 from arc.network import weights
 from arc.network.estimator import Answer, Estimator
 from arc.policy import distance as rules
-from arc.policy.distance import CERTAIN, EARLY, HIGH, LOW, SETTLED, SHARE, approach, overfitting
+from arc.policy.distance import (
+    CERTAIN,
+    EARLY,
+    HIGH,
+    KEEPS,
+    LOW,
+    SETTLED,
+    SHARE,
+    STILL,
+    approach,
+    overfitting,
+)
 
 
 def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
@@ -60,11 +71,16 @@ def test_calls_of_a_single_step_tell_nothing_before_ten_of_them() -> None:
 def test_late_a_high_lr_is_left_to_the_anneal() -> None:
     assert move(1.0, calls=EARLY + 1) == 1
     assert move(1.0, calls=EARLY + 1, anneals=False) < 1
-    assert move(1.0, calls=EARLY + 1, overfits=4) < 1
 
 
-def test_no_raise_while_it_overfits_or_beyond_what_broke_the_run() -> None:
-    assert move(-2.0, overfits=3) == 1
+@pytest.mark.parametrize("distance, factor", [(2.0, KEEPS), (0.0, KEEPS), (STILL + 0.1, KEEPS), (STILL, 1)])
+def test_while_it_overfits_the_lr_falls_at_every_call_until_weights_stand_still(
+    distance: float, factor: float
+) -> None:
+    assert move(distance, overfits=3, calls=1) == move(distance, overfits=3, calls=EARLY + 1) == factor
+
+
+def test_no_raise_comes_near_what_broke_the_run() -> None:
     assert move(-2.0, ceiling=3.0) == 3.0
     assert move(-2.0, ceiling=0.5) == 1
 
@@ -91,9 +107,7 @@ def saying(distance: float) -> Estimator:
     return network
 
 
-def drive(
-    network: Estimator, calls: int, lr: float = 1e-3, *, learns: bool = True, **settings: Any
-) -> arc.Controller:
+def drive(network: Estimator, calls: int, lr: float = 1e-3, **settings: Any) -> arc.Controller:
     torch.manual_seed(0)
     layer = nn.Linear(5, 1)
     optimizer = torch.optim.Adam(layer.parameters(), lr=lr)
@@ -105,7 +119,7 @@ def drive(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            controller.record(loss if learns else 1.0)
+            controller.record(loss)
         controller.step(loss.item())
     return controller
 
@@ -119,7 +133,7 @@ def test_the_first_decision_comes_at_once_where_the_lr_is_far_too_low() -> None:
 
 def test_a_start_far_too_high_begins_again() -> None:
     with pytest.warns(RecoveryWarning, match="32 times too high"):
-        controller = drive(saying(1.5), calls=1, learns=False)
+        controller = drive(saying(1.5), calls=1, lr=0.1)
     (first,) = controller.decisions
     assert first.source == "restart" and first.restored == 0 and "too high" in first.reason
     assert first.multiplier == pytest.approx(10 ** (-0.8 * 1.5))
@@ -138,9 +152,9 @@ class Changing(Estimator):
 
 def test_what_was_too_high_is_not_tried_again() -> None:
     with pytest.warns(RecoveryWarning, match="too high"):
-        controller = drive(Changing(), calls=4, lr=1e-3, learns=False)
+        controller = drive(Changing(), calls=4, lr=0.1)
     raises = [d.lr_after[0] for d in controller.decisions if d.action is arc.Action.RAISE]
-    assert raises and max(raises) == pytest.approx(1e-3 * 10**-0.5)
+    assert raises and max(raises) == pytest.approx(0.1 * 10**-0.5)
 
 
 def test_near_the_best_lr_the_actions_decide_once_a_period() -> None:
