@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from arc.history.course import Call
-from arc.recovery.state import Restored, Situation, State, Verdict
+from arc.recovery.state import Restored, Situation, State, Trial, Verdict
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
@@ -46,7 +46,7 @@ def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
         if found is not None:
             return found
     calls = state.good_calls + 1
-    ends = state.trial is not None and now.ends_period
+    ends = state.trial is not None and _over(state.trial, call, now)
     after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
     return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
 
@@ -89,11 +89,16 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
 
 
 def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A raise after which all losses got worse beyond their noise: at once, or when the period ends."""
+    """A raise that went too far, or after which all losses got worse beyond their noise."""
     trial = state.trial
     if trial is None or not (now.undo and now.has("good")):
         return None
-    clear = SUDDEN if not now.ends_period else CLEAR
+    if call.distance > TOO_HIGH and now.lowers and not now.anneals and _spoilt(call, yard):
+        reason = (
+            f"a raise to an LR about {10**call.distance:.0f} times too high, went back to the state before it"
+        )
+        return replace(_taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
+    clear = CLEAR if _over(trial, call, now) else SUDDEN
     if not _worse(call.mean, trial.mean, yard.noise, clear):
         return None
     if call.val_loss is not None and trial.val_loss is not None:
@@ -117,6 +122,11 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
         return None
     trouble = f"LR about {10**call.distance:.0f} times too high"
     return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
+
+
+def _over(trial: Trial, call: Call, now: Situation) -> bool:
+    """Whether the trial of a raise ends: at the end of a period, after two calls at the least."""
+    return now.ends_period and call.epoch > trial.call + 1
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:

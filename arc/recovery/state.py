@@ -14,11 +14,12 @@ Source = Literal["network", "guard", "restart", "trial", "anneal", "schedule"]
 
 
 class Trial(NamedTuple):
-    """The call after which the LR was raised: its mean and validation loss, and the factor."""
+    """The call after which the LR was raised: its mean and validation loss, the factor, its number."""
 
     mean: float
     val_loss: float | None
     factor: float
+    call: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class State:
 
     def raised(self, call: Call, factor: float) -> State:
         """The same after a decision that raised the LR."""
-        return replace(self, trial=Trial(call.mean, call.val_loss, factor))
+        return replace(self, trial=Trial(call.mean, call.val_loss, factor, call.epoch))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; :meth:`from_dict` reads them."""

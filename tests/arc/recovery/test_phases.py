@@ -161,6 +161,23 @@ def test_while_the_noise_is_not_known_no_raise_is_judged() -> None:
     assert verdict(raised(1.0), replace(call(5.0), blocks=(5.0,)), yard, ENDS).source != "trial"
 
 
+def test_a_raise_that_went_too_far_is_taken_back_with_its_state() -> None:
+    """Its loss may fall; the weights are spoilt all the same."""
+    found = verdict(raised(), call(0.9, distance=1.0, moved=FAR), seen(*LEARNED), NOW)
+    assert (found.restore, found.source) == ("good", "trial")
+    assert found.factor == pytest.approx(10**-0.8) and found.state.trial is None
+    near = verdict(raised(), call(0.9, distance=1.0), seen(*LEARNED), NOW)
+    high = verdict(raised(), call(0.9, distance=0.9 * TOO_HIGH, moved=FAR), seen(*LEARNED), NOW)
+    assert near.restore is high.restore is None
+
+
+def test_a_trial_takes_two_calls_at_the_least() -> None:
+    young = replace(RUNNING, trial=Trial(1.0, None, 1.618, call=11))  # call(...) is number 12
+    assert verdict(young, call(0.93), seen(*LEARNED), ENDS).state.trial is not None
+    old = replace(RUNNING, trial=Trial(1.0, None, 1.618, call=10))
+    assert verdict(old, call(0.93), seen(*LEARNED), ENDS).state.trial is None
+
+
 def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
     on_trial = verdict(raised(), call(0.93), seen(*LEARNED), NOW)
     assert on_trial.good and not on_trial.keep and on_trial.state.trial is not None
