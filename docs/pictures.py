@@ -37,7 +37,7 @@ CHROMIUM = [
 
 RULES = {
     "too_low": ("Far too low: one move goes most of the way", 3e-5, 0),
-    "too_high": ("Far too high, nothing learned: begin again", 0.3, 0),
+    "too_high": ("A start too high: begin again", 0.3, 0),
     "near": ("Near the best: small moves, and a final anneal", 1e-3, 0),
     "broken": ("Broken weights: the last good ones come back", 1e-3, 15),
 }
