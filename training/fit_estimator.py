@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from arc.history.observation import LOSSES, MOVEMENT, NAMES, VALIDATION
-from arc.network.estimator import Answer, Estimator
+from arc.network.estimator import JOINED, Answer, Estimator
 from tasks.base import Stateful
 from tasks.seeding import derive
 from training.loss import hybrid_loss
@@ -42,6 +42,7 @@ class Recipe:
         actions: weight of the loss on the actions.
         without_losses, without_val, without_movement, without_time: chances that a training step blanks
             these, so that each may be missing in use.
+        dropped: chance of dropout where window and numbers join: without it the spread says less still.
     """
 
     epochs: int = 20
@@ -51,6 +52,7 @@ class Recipe:
     without_val: float = 0.4
     without_movement: float = 0.25
     without_time: float = 0.5
+    dropped: float = 0.3
 
 
 def fit(
@@ -94,7 +96,8 @@ def fit(
     for epoch in unfinished.epochs(recipe.epochs, tick):
         for rows in torch.randperm(len(train), generator=generator).split(BATCH):
             seen = blanked(windows[rows], numbers[rows], recipe, generator, noise)
-            answer = network(*seen)
+            kept = torch.rand(len(rows), JOINED, generator=generator) >= recipe.dropped
+            answer = network(*seen, kept / (1 - recipe.dropped))
             loss = distance_loss(answer, distance[rows], weights[rows])
             branched = ~soft[rows, 0].isnan()
             if recipe.actions and branched.any():

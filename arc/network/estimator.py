@@ -14,8 +14,8 @@ from arc.network.network import digest
 
 UNITS: Final = 48
 HIDDEN: Final = 96
-DROPPED: Final = 0.3
-"""Dropout while it is fitted: without it the spread says half of the error on unseen tasks."""
+JOINED: Final = UNITS + HIDDEN
+"""Numbers in which window and numbers come together."""
 FARTHEST: Final = 5.0
 """Deviations beyond which a standardised number is cut off."""
 
@@ -80,7 +80,7 @@ class Estimator(nn.Module):
         self.numbers = nn.Sequential(
             nn.Linear(len(NAMES), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
         )
-        self.dense = nn.Sequential(nn.Linear(UNITS + HIDDEN, 64), nn.ReLU(), nn.Linear(64, 5))
+        self.dense = nn.Sequential(nn.Linear(JOINED, 64), nn.ReLU(), nn.Linear(64, 5))
 
     about: tuple[dict[str, Any], str] | None = None
     """How the network came about, and its card, where it was read from a controller directory."""
@@ -95,10 +95,14 @@ class Estimator(nn.Module):
             answer = self(*(torch.from_numpy(part)[None] for part in seen))
         return Estimate(softmax(answer.logits[0].tolist()), float(answer.distance), float(answer.spread))
 
-    def forward(self, windows: Tensor, numbers: Tensor) -> Answer:
-        """Windows (batch, 100, 4) and numbers (batch, n) to an answer."""
+    def forward(self, windows: Tensor, numbers: Tensor, kept: Tensor | None = None) -> Answer:
+        """Windows (batch, 100, 4) and numbers (batch, n) to an answer.
+
+        ``kept`` (batch, :data:`JOINED`) is dropout's mask while the network is fitted, of 0 and
+        1 / (1 - chance): drawn there, so that equal seeds fit equal networks.
+        """
         _, (last, _) = self.lstm(self.conv(windows.transpose(1, 2)).transpose(1, 2))
         standard = ((numbers - self.centre) / self.scale).clamp(-FARTHEST, FARTHEST)
         both = torch.cat([last[-1], self.numbers(standard)], 1)
-        out = self.dense(nn.functional.dropout(both, DROPPED, self.training))
+        out = self.dense(both if kept is None else both * kept)
         return Answer(out[:, :3], out[:, 3], nn.functional.softplus(out[:, 4]) + LEAST)

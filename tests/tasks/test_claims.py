@@ -26,7 +26,7 @@ def files(part: str) -> list[Path]:
 
 
 def mark_of(part: str) -> str:
-    (file,) = files(part)
+    (file,) = (path for path in files(part) if path.suffix != ".tmp")  # a renewal is being renamed into place
     return file.read_text()
 
 
