@@ -158,6 +158,8 @@ class Decider:
         )
         if move is None:
             return None
+        if overfits is not None and move.multiplier < 1 and call.distance > -distance.LOW:
+            self._ceiling = min(self._ceiling, call.lr * distance.BELOW)
         self._memory = move.after
         said = CERTAIN["keep"] if call.estimate is None else call.estimate.probabilities
         known = None if call.estimate is None else call.distance

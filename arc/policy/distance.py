@@ -30,7 +30,12 @@ EARLY: Final = 8
 """Calls in which an LR that looks too high is lowered. Later the noise of a good LR looks alike, and the
 final anneal lowers it; without one it is lowered later, too."""
 BELOW: Final = 10**-0.5
-"""No raise comes closer to an LR at which the run broke than to this share of it."""
+"""No raise comes closer to an LR at which the run broke or overfitted than to this share of it."""
+AT_SPEED: Final = 10
+"""Calls after which, where no final anneal is to come, the LR aimed at falls as one over their number: nobody
+says when the training ends, so at any time it has to end well (docs/results/distance.md, unknown length),"""
+FALLS: Final = 1.0
+"""by so many decades at most."""
 RIGHT: Final = 0.1
 """Decades up to which an LR is called about right."""
 OVERFITS: Final = 3
@@ -64,18 +69,25 @@ def decide(
         overfits: as :func:`overfitting` says it.
         ceiling: the LR up to which it may be raised: what broke this run is not tried again.
     """
+    aims = 0.0 if anneals else falls(course.count)
+    distance = call.distance + aims
     if policy is not PAPER:
-        move = approach(call.distance, course, anneals=anneals, overfits=overfits, ceiling=ceiling / call.lr)
+        move = approach(distance, course, anneals=anneals, overfits=overfits, ceiling=ceiling / call.lr)
         if move is not None:
-            return move._replace(note=in_words(call, overfits))
+            return move._replace(note=in_words(call, overfits, aims=aims))
     if call.epoch % period:
         return None
     if call.estimate is None:
         return Move(Action.KEEP, 1.0, "the weights stand still", memory)
     move = probabilities.decide(policy, memory, call.estimate.probabilities, anneals=anneals)
-    if policy is not PAPER and not allowed(move.action, call.distance, overfits=overfits):
+    if policy is not PAPER and not allowed(move.action, distance, overfits=overfits):
         move = Move(Action.KEEP, 1.0, after=move.after)
-    return move._replace(note=in_words(call, overfits, move.note))
+    return move._replace(note=in_words(call, overfits, move.note, aims=aims))
+
+
+def falls(calls: int) -> float:
+    """Decades below the best LR that are aimed at after so many calls, where no final anneal is to come."""
+    return min(math.log10(max(calls, AT_SPEED) / AT_SPEED), FALLS)
 
 
 def approach(
@@ -84,7 +96,7 @@ def approach(
     """The move that the distance asks for; None where the LR is about right, or where that is not clear yet.
 
     Args:
-        distance: log10(LR / best LR) as estimated.
+        distance: log10(LR / LR aimed at) as estimated.
         course, anneals, overfits: as for :func:`decide`.
         ceiling: factor up to which the LR may be raised.
     """
@@ -115,24 +127,25 @@ def allowed(action: Action, distance: float, *, overfits: int | None) -> bool:
 
 
 def overfitting(course: Course, noise: float) -> int | None:
-    """Calls since the lowest validation loss, where it has risen beyond its noise while training fell.
+    """Calls since the lowest validation loss, where it rose beyond its noise, twice, while training fell.
 
     Args:
         course: of the training.
         noise: standard deviation of a validation loss; infinite while nobody can tell.
     """
     since, val = course.since_best, course.val
-    risen = since >= OVERFITS and val.last > val.lowest + 2 * noise
+    risen = since >= OVERFITS and min(val.before, val.last) > val.lowest + 2 * noise
     return since if risen and course.train.last < course.train_at_best else None
 
 
-def in_words(call: Call, overfits: int | None, note: str = "") -> str:
+def in_words(call: Call, overfits: int | None, note: str = "", *, aims: float = 0.0) -> str:
     """How far the LR is off, what tells it, and which rule had a say.
 
     Args:
         call: with what the network says of it.
         overfits: as for :func:`decide`.
         note: a rule's words, if one had a say.
+        aims: decades below the best LR that are aimed at.
     """
     side = "low" if call.distance < 0 else "high"
     off = f"LR about {two_digits(10 ** abs(call.distance))} times too {side}"
@@ -142,4 +155,6 @@ def in_words(call: Call, overfits: int | None, note: str = "") -> str:
         said.append(f"the weights move {call.moved.shift:.1%} a call{cosine}")
     if overfits is not None:
         said.append(f"overfits: best validation was {overfits} calls ago")
+    if aims > RIGHT:
+        said.append(f"without a final anneal {two_digits(10**-aims)} of the best LR is aimed at by now")
     return "; ".join(said) + (f" ({note})" if note else "")

@@ -11,16 +11,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from arc.decision import two_digits
 from arc.history.course import Call
 from arc.recovery.state import Restored, Situation, State, Trial, Verdict
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
-"""Decades above the best LR from which on the first calls are taken back, where"""
+"""Decades above the best LR from which on a start or a raise is taken back,"""
+LIKELY_TOO_HIGH: Final = 0.6
+"""and a start already from here on unless its training loss has halved, where"""
 SPOILT: Final = 0.3
-"""they carried the weights so far from their start, by its norm (docs/results/distance.md, spoilt starts)."""
+"""the weights went so far from their start, by its norm (docs/results/distance.md, spoilt starts)."""
 FIRST: Final = 2
-"""Calls in which an LR is found to have been too high from the start."""
+"""Calls in which a start is taken back; later the noise of a good LR looks alike."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 START_PERIODS: Final = 3
@@ -95,7 +98,8 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
         return None
     if call.distance > TOO_HIGH and now.lowers and not now.anneals and _spoilt(call, yard):
         reason = (
-            f"a raise to an LR about {10**call.distance:.0f} times too high, went back to the state before it"
+            f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
+            "went back to the state before it"
         )
         return replace(_taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
     clear = CLEAR if _over(trial, call, now) else SUDDEN
@@ -118,9 +122,12 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     A lower LR does not bring them back: what was spoilt stays so to the end of a training.
     """
     first = state.good_calls < FIRST and in_start(state, now) and not now.anneals
-    if not (first and now.lowers and call.distance > TOO_HIGH and _spoilt(call, yard)):
+    if not (first and now.lowers and _spoilt(call, yard)):
         return None
-    trouble = f"LR about {10**call.distance:.0f} times too high"
+    likely = call.distance > LIKELY_TOO_HIGH and state.trial is None and not _halved(call, yard)
+    if not (likely or call.distance > TOO_HIGH):
+        return None
+    trouble = f"LR about {two_digits(10**call.distance)} times too high"
     return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
 
 
@@ -134,6 +141,13 @@ def _spoilt(call: Call, yard: Yardstick) -> bool:
     if call.moved is None or not call.moved.start:
         return yard.first is not None and call.mean >= yard.first
     return call.moved.distance > SPOILT * call.moved.start
+
+
+def _halved(call: Call, yard: Yardstick) -> bool:
+    """Whether the training loss came down to half of where the run began."""
+    if yard.first is None or not call.blocks:
+        return False
+    return yard.first - min(call.blocks) >= 0.5 * abs(yard.first)
 
 
 def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:

@@ -13,9 +13,11 @@ from arc.decision import RecoveryWarning
 from arc.history.course import Call, Course
 from arc.history.observation import observe
 from arc.network import weights
-from arc.network.estimator import Answer, Estimator
+from arc.network.estimator import Answer, Estimate, Estimator
 from arc.policy import distance as rules
+from arc.policy.default import Policy
 from arc.policy.distance import (
+    AT_SPEED,
     CERTAIN,
     EARLY,
     HIGH,
@@ -25,8 +27,11 @@ from arc.policy.distance import (
     SHARE,
     STILL,
     approach,
+    decide,
+    falls,
     overfitting,
 )
+from arc.policy.probabilities import Memory, Move
 
 
 def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
@@ -47,6 +52,25 @@ def move(distance: float, calls: int = 3, **more: Any) -> float:
 def test_one_move_goes_most_of_the_way() -> None:
     assert move(-2.0) == pytest.approx(10 ** (2 * SHARE))
     assert move(1.5) == pytest.approx(10 ** (-1.5 * SHARE))
+
+
+def decided(distance: float, calls: int, *, anneals: bool) -> Move | None:
+    call = Call(lr=0.1, steps=10, epoch=7, kept=10, estimate=Estimate((0.0, 1.0, 0.0), distance))
+    return decide(call, after(calls), Memory(), policy=Policy(), period=3, anneals=anneals)
+
+
+@pytest.mark.parametrize(
+    "distance, factor", [(0.0, 10**-SHARE), (-1.0, 1), (-1.5, 10 ** (0.5 * SHARE)), (1.0, 10 ** (-2 * SHARE))]
+)
+def test_without_an_anneal_to_come_the_lr_aimed_at_falls_to_a_tenth(
+    distance: float, factor: float
+) -> None:
+    found = decided(distance, 20 * AT_SPEED, anneals=False)
+    assert (1 if found is None else found.multiplier) == pytest.approx(factor)
+    assert falls(1) == falls(AT_SPEED) == 0
+    assert falls(2 * AT_SPEED) == pytest.approx(math.log10(2))
+    if found is not None:
+        assert "0.1 of the best LR is aimed at" in found.note
 
 
 def test_near_the_best_lr_nothing_moves() -> None:
@@ -89,6 +113,9 @@ def test_overfitting_is_a_risen_validation_loss_while_training_falls() -> None:
     rising, falling = [3.0, 1.0, 1.5, 2.0, 2.5], [5.0, 4.0, 3.0, 2.0, 1.0]
     assert overfitting(after(5, rising, falling), noise=0.1) == 3
     assert overfitting(after(5, rising, falling), noise=1.0) is None, "within the noise"
+    assert overfitting(after(5, [3.0, 1.0, 1.5, 1.0, 2.5], falling), noise=0.1) is None, (
+        "one call may be an outlier"
+    )
     assert overfitting(after(5, rising, rising), noise=0.1) is None, "training has risen as well"
     assert overfitting(after(5, rising, falling), noise=math.inf) is None
     assert overfitting(after(5), noise=0.1) is None

@@ -11,6 +11,7 @@ from arc.history.movement import Movement
 from arc.network.estimator import Estimate
 from arc.recovery.phases import (
     FIRST,
+    LIKELY_TOO_HIGH,
     LOWEST_SHARE,
     RESTART,
     RESTARTS,
@@ -192,7 +193,7 @@ def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
     "distance, away, good_calls, again",
     [
         (1.5, 2.0, 0, True),
-        (0.99 * TOO_HIGH, 2.0, 0, False),  # not clearly too high
+        (0.99 * LIKELY_TOO_HIGH, 2.0, 0, False),  # not clearly too high
         (1.5, 0.99 * SPOILT, 0, False),  # the weights are near their start: a lower LR will do
         (-1.5, 2.0, 0, False),
         (1.5, 2.0, FIRST, False),  # too late: the noise of a good LR looks alike
@@ -203,12 +204,32 @@ def test_a_start_too_high_that_went_far_begins_again(
     distance: float, away: float, good_calls: int, again: bool
 ) -> None:
     moved = Movement(step=away, norm=1.0, start=1.0, distance=away)
-    seen_so = call(2.2, distance=distance, moved=moved)  # the loss falls, and tells nothing
+    seen_so = call(2.0, distance=distance, moved=moved)  # the loss falls, and tells nothing
     found = verdict(State(good_calls=good_calls), seen_so, seen(2.3), NOW)
     assert (found.restore == "initial") == again
     if again:
         assert found.factor == pytest.approx(10 ** (-0.8 * distance))
         assert found.fresh and found.state.restarts == 1 and found.source == "restart"
+
+
+@pytest.mark.parametrize(
+    "distance, mean, trial, again",
+    [
+        (1.01 * LIKELY_TOO_HIGH, 2.0, None, True),
+        (0.99 * LIKELY_TOO_HIGH, 2.0, None, False),
+        (1.01 * LIKELY_TOO_HIGH, 1.0, None, False),  # it learns well
+        (1.01 * TOO_HIGH, 1.0, None, True),
+        (1.01 * LIKELY_TOO_HIGH, 2.0, Trial(0.94, None, 5.0), False),  # after a raise a start was no higher
+        (1.01 * TOO_HIGH, 2.0, Trial(0.94, None, 5.0), True),
+    ],
+)
+def test_a_start_that_is_likely_too_high_begins_again_unless_its_loss_has_halved(
+    distance: float, mean: float, trial: Trial | None, again: bool
+) -> None:
+    far = Movement(step=2.0, norm=1.0, start=1.0, distance=2.0)
+    state = State(good_calls=1, trial=trial)
+    found = verdict(state, call(mean, distance=distance, moved=far), seen(2.3), replace(NOW, undo=False))
+    assert (found.restore == "initial") == again
 
 
 @pytest.mark.parametrize("mean, again", [(2.4, True), (2.2, False)])
