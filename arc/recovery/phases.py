@@ -30,6 +30,8 @@ START_PERIODS: Final = 3
 """Periods that count as the start."""
 RESTARTS: Final = 8
 """Most ways back to the initial state in a run."""
+LONGEST: Final = 4
+"""Calls after which the trial of a raise ends even where the training loss is worse than before it."""
 CLEAR: Final = 2.0
 """Standard deviations by which a loss has to differ to be worse at the end of a period,"""
 SUDDEN: Final = 6.0
@@ -49,7 +51,7 @@ def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
         if found is not None:
             return found
     calls = state.good_calls + 1
-    ends = state.trial is not None and _over(state.trial, call, now)
+    ends = state.trial is not None and _over(state.trial, call, yard, now)
     after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
     return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
 
@@ -102,7 +104,7 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
             "went back to the state before it"
         )
         return replace(_taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
-    clear = CLEAR if _over(trial, call, now) else SUDDEN
+    clear = CLEAR if _judged(trial, call, now) else SUDDEN
     if not _worse(call.mean, trial.mean, yard.noise, clear):
         return None
     if call.val_loss is not None and trial.val_loss is not None:
@@ -131,9 +133,16 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
 
 
-def _over(trial: Trial, call: Call, now: Situation) -> bool:
-    """Whether the trial of a raise ends: at the end of a period, after two calls at the least."""
+def _judged(trial: Trial, call: Call, now: Situation) -> bool:
+    """Whether the trial of a raise is judged: at the end of a period, after two calls at the least."""
     return now.ends_period and call.epoch > trial.call + 1
+
+
+def _over(trial: Trial, call: Call, yard: Yardstick, now: Situation) -> bool:
+    """Whether it ends: when it is judged, and a little later while training is worse than before it."""
+    if call.epoch >= trial.call + LONGEST:
+        return now.ends_period
+    return _judged(trial, call, now) and not _worse(call.mean, trial.mean, yard.noise, CLEAR)
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:

@@ -62,9 +62,7 @@ def decided(distance: float, calls: int, *, anneals: bool) -> Move | None:
 @pytest.mark.parametrize(
     "distance, factor", [(0.0, 10**-SHARE), (-1.0, 1), (-1.5, 10 ** (0.5 * SHARE)), (1.0, 10 ** (-2 * SHARE))]
 )
-def test_without_an_anneal_to_come_the_lr_aimed_at_falls_to_a_tenth(
-    distance: float, factor: float
-) -> None:
+def test_without_an_anneal_to_come_the_lr_aimed_at_falls_to_a_tenth(distance: float, factor: float) -> None:
     found = decided(distance, 20 * AT_SPEED, anneals=False)
     assert (1 if found is None else found.multiplier) == pytest.approx(factor)
     assert falls(1) == falls(AT_SPEED) == 0

@@ -12,6 +12,7 @@ from arc.network.estimator import Estimate
 from arc.recovery.phases import (
     FIRST,
     LIKELY_TOO_HIGH,
+    LONGEST,
     LOWEST_SHARE,
     RESTART,
     RESTARTS,
@@ -184,6 +185,20 @@ def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
     assert on_trial.good and not on_trial.keep and on_trial.state.trial is not None
     passed = verdict(raised(), call(0.93), seen(*LEARNED), ENDS)
     assert passed.keep and passed.state.trial is None
+
+
+@pytest.mark.parametrize(
+    "mean, lasted, ends", [(1.4, 2, False), (1.4, LONGEST - 1, False), (1.4, LONGEST, True), (0.93, 2, True)]
+)
+def test_the_trial_goes_on_a_little_while_the_training_loss_is_worse(
+    mean: float, lasted: int, ends: bool
+) -> None:
+    """Where only validation says that all is well, the state from before the raise is not given up yet."""
+    yard = seen(*LEARNED, vals=LEARNED)
+    on_trial = replace(RUNNING, trial=Trial(0.94, 1.0, 1.618, 12 - lasted))
+    found = verdict(on_trial, call(mean, val_loss=0.9), yard, ENDS)
+    assert found.good and found.keep == ends
+    assert (found.state.trial is None) == ends
 
 
 # -- the start --------------------------------------------------------------------------------
