@@ -47,11 +47,13 @@ class Reference:
     """What a task's scores are measured with: 0 is untrained, 1 the oracle.
 
     Attributes:
-        lr0: the LR0 of cosine that was best on the selection seeds, by validation.
+        method: the schedule that the oracle is: cosine, or one with warmup.
+        lr0: its LR0 that was best on the selection seeds, by validation.
         untrained, oracle: mean qualities on the test split by view.
         target: validation quality that counts as solved: 90 % of the oracle's gain.
     """
 
+    method: str
     lr0: float
     untrained: float
     oracle: dict[str, float]
@@ -62,13 +64,13 @@ def references(rows: pd.DataFrame) -> dict[str, Reference]:
     """One per task; a task without oracle runs, or whose oracle learned nothing, is left out."""
     found = {}
     for task, mine in rows.groupby("task"):
-        selection, cosine = mine[mine["label"] == ORACLE], mine[mine["method"] == "cosine"]
-        cosine = cosine[cosine["label"] != ORACLE]
-        if selection.empty or cosine.empty:
+        selection, others = mine[mine["label"] == ORACLE], mine[mine["label"] != ORACLE]
+        if selection.empty:
             continue
+        method = str(selection["method"].iloc[0])
         means = selection.assign(by=validated(selection)).groupby("lr0")["by"].mean()
         lr0 = float(means.index[int(means.to_numpy().argmax())])
-        chosen = cosine[np.isclose(cosine["lr0"].astype(float), lr0)]
+        chosen = others[(others["method"] == method) & np.isclose(others["lr0"].astype(float), lr0)]
         if chosen.empty:
             continue
         start = _mean(quality(mine, mine["untrained_test_metric"], mine["untrained_test_loss"]))
@@ -76,7 +78,7 @@ def references(rows: pd.DataFrame) -> dict[str, Reference]:
         before = _mean(quality(chosen, chosen["untrained_val_metric"], chosen["untrained_val_loss"]))
         target = before + 0.9 * (float(validated(chosen).mean()) - before)
         if oracle["best"] > start:
-            found[str(task)] = Reference(lr0=lr0, untrained=start, oracle=oracle, target=target)
+            found[str(task)] = Reference(method=method, lr0=lr0, untrained=start, oracle=oracle, target=target)
     return found
 
 
@@ -92,7 +94,7 @@ def scored(rows: pd.DataFrame, found: dict[str, Reference]) -> pd.DataFrame:
     """The rows of tasks that have a reference, with a score per view and the LR0's distance.
 
     A score is (quality - untrained) / (oracle - untrained), 0 where that is below 0 or not finite and
-    where the method failed. ``decade``: log10 of LR0 over the middle of the task's grid, in half decades;
+    where the method failed. ``of_oracle``: whether it is the oracle's method. ``decade``: log10 of LR0 over the middle of the task's grid, in half decades;
     NaN for methods without LR0.
     """
     kept = rows[rows["task"].isin(list(found)) & (rows["label"] != ORACLE)].copy()
@@ -101,6 +103,7 @@ def scored(rows: pd.DataFrame, found: dict[str, Reference]) -> pd.DataFrame:
         high = kept["task"].map({t: r.oracle[view] for t, r in found.items()}).astype(float)
         score = ((_quality(kept, view) - low) / (high - low)).clip(lower=0.0)
         kept[view] = score.where(np.isfinite(score) & kept["failure"].isna(), 0.0)
+    kept["of_oracle"] = kept["method"] == kept["task"].map({t: r.method for t, r in found.items()})
     kept["bad"] = kept["diverged"].astype(bool) | kept["failure"].notna()
     kept["validated"] = validated(kept)
     kept["decade"] = decades(kept)

@@ -128,12 +128,12 @@ def _cpu_ratio(rows: pd.DataFrame) -> pd.Series:
 def _trials(rows: pd.DataFrame, label: str, by_lr0: Array, decades: list[float]) -> float:
     tasks = sorted(rows["task"].unique())
     worth = stats.mean(by_lr0, (1,))
-    cosine = rows[(rows["label"] == "cosine") & rows["decade"].isin(decades)]
-    both = [t for t, w in zip(tasks, worth, strict=True) if np.isfinite(w) and (cosine["task"] == t).any()]
+    oracle = rows[rows["of_oracle"] & rows["decade"].isin(decades)]
+    both = [t for t, w in zip(tasks, worth, strict=True) if np.isfinite(w) and (oracle["task"] == t).any()]
     if not both:
         return np.nan
     target = float(np.mean([w for t, w in zip(tasks, worth, strict=True) if t in both]))
-    trials = [cosine[cosine["task"] == t] for t in both]
+    trials = [oracle[oracle["task"] == t] for t in both]
     return stats.trials_to_equal(
         target,
         [t["best"].to_numpy(float) for t in trials],

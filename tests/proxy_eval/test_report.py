@@ -97,6 +97,14 @@ def test_failed_and_diverged_runs_count_as_zero(change: dict[str, Any]) -> None:
     assert (scored(rows)[scored(rows)["label"] == "arc"]["best"] == 0).all()
 
 
+def test_the_oracle_may_be_another_schedule() -> None:
+    rows = small().replace({"method": {"cosine": "warmup_cosine"}, "label": {"cosine": "warmup_cosine"}})
+    found, usual = scores.references(rows)["t"], scores.references(small())["t"]
+    assert found.method == "warmup_cosine" and found.oracle == usual.oracle
+    trials = [lines(r)["arc"].trials for r in (rows, small())]
+    assert trials[0] == trials[1] > 1
+
+
 def test_a_task_without_an_oracle_has_no_scores() -> None:
     assert scores.references(small()[lambda r: r["label"] != ORACLE]) == {}
 
