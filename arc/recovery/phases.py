@@ -30,8 +30,10 @@ START_PERIODS: Final = 3
 """Periods that count as the start."""
 RESTARTS: Final = 8
 """Most ways back to the initial state in a run."""
+DOUBTFUL: Final = 0.4
+"""Decades above the best LR from which on the trial of a raise goes on,"""
 LONGEST: Final = 4
-"""Calls after which the trial of a raise ends even where the training loss is worse than before it."""
+"""and the calls after which it ends in any case."""
 CLEAR: Final = 2.0
 """Standard deviations by which a loss has to differ to be worse at the end of a period,"""
 SUDDEN: Final = 6.0
@@ -139,10 +141,11 @@ def _judged(trial: Trial, call: Call, now: Situation) -> bool:
 
 
 def _over(trial: Trial, call: Call, yard: Yardstick, now: Situation) -> bool:
-    """Whether it ends: when it is judged, and a little later while training is worse than before it."""
+    """Whether it ends: when it is judged, and a little later while something speaks against the raise."""
     if call.epoch >= trial.call + LONGEST:
         return now.ends_period
-    return _judged(trial, call, now) and not _worse(call.mean, trial.mean, yard.noise, CLEAR)
+    doubtful = call.distance > DOUBTFUL or _worse(call.mean, trial.mean, yard.noise, CLEAR)
+    return _judged(trial, call, now) and not doubtful
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:

@@ -10,6 +10,7 @@ from arc.history.course import Call
 from arc.history.movement import Movement
 from arc.network.estimator import Estimate
 from arc.recovery.phases import (
+    DOUBTFUL,
     FIRST,
     LIKELY_TOO_HIGH,
     LONGEST,
@@ -188,15 +189,23 @@ def test_the_good_copy_is_not_replaced_while_a_raise_is_on_trial() -> None:
 
 
 @pytest.mark.parametrize(
-    "mean, lasted, ends", [(1.4, 2, False), (1.4, LONGEST - 1, False), (1.4, LONGEST, True), (0.93, 2, True)]
+    "mean, distance, lasted, ends",
+    [
+        (1.4, None, 2, False),  # where only validation says that all is well
+        (1.4, None, LONGEST - 1, False),
+        (1.4, None, LONGEST, True),
+        (0.93, 1.01 * DOUBTFUL, 2, False),  # told too high, though not clearly
+        (0.93, 1.01 * DOUBTFUL, LONGEST, True),
+        (0.93, 0.99 * DOUBTFUL, 2, True),
+        (0.93, None, 2, True),
+    ],
 )
-def test_the_trial_goes_on_a_little_while_the_training_loss_is_worse(
-    mean: float, lasted: int, ends: bool
+def test_the_trial_goes_on_a_little_while_something_speaks_against_the_raise(
+    mean: float, distance: float | None, lasted: int, ends: bool
 ) -> None:
-    """Where only validation says that all is well, the state from before the raise is not given up yet."""
     yard = seen(*LEARNED, vals=LEARNED)
     on_trial = replace(RUNNING, trial=Trial(0.94, 1.0, 1.618, 12 - lasted))
-    found = verdict(on_trial, call(mean, val_loss=0.9), yard, ENDS)
+    found = verdict(on_trial, call(mean, val_loss=0.9, distance=distance), yard, ENDS)
     assert found.good and found.keep == ends
     assert (found.state.trial is None) == ends
 
