@@ -100,7 +100,8 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
     trial = state.trial
     if trial is None or not (now.undo and now.has("good")):
         return None
-    if call.distance > TOO_HIGH and now.lowers and not now.anneals and _spoilt(call, yard):
+    told = call.distance > TOO_HIGH and _same_lr(trial, call)
+    if told and now.lowers and not now.anneals and _spoilt(call, yard):
         reason = (
             f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
             "went back to the state before it"
@@ -144,8 +145,13 @@ def _over(trial: Trial, call: Call, yard: Yardstick, now: Situation) -> bool:
     """Whether it ends: when it is judged, and a little later while something speaks against the raise."""
     if call.epoch >= trial.call + LONGEST:
         return now.ends_period
-    doubtful = call.distance > DOUBTFUL or _worse(call.mean, trial.mean, yard.noise, CLEAR)
-    return _judged(trial, call, now) and not doubtful
+    told = call.distance > DOUBTFUL and _same_lr(trial, call)
+    return _judged(trial, call, now) and not (told or _worse(call.mean, trial.mean, yard.noise, CLEAR))
+
+
+def _same_lr(trial: Trial, call: Call) -> bool:
+    """Whether the LR is the one that it was raised to: of another, the raise says nothing."""
+    return math.isclose(call.lr, trial.lr, rel_tol=1e-3)
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:

@@ -14,12 +14,13 @@ Source = Literal["network", "guard", "restart", "trial", "anneal", "schedule"]
 
 
 class Trial(NamedTuple):
-    """The call after which the LR was raised: its mean and validation loss, the factor, its number."""
+    """The call after which the LR was raised: its losses, the factor, its number; and the new LR."""
 
     mean: float
     val_loss: float | None
     factor: float
     call: int = 0
+    lr: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class State:
 
     def raised(self, call: Call, factor: float) -> State:
         """The same after a decision that raised the LR."""
-        return replace(self, trial=Trial(call.mean, call.val_loss, factor, call.epoch))
+        return replace(self, trial=Trial(call.mean, call.val_loss, factor, call.epoch, factor * call.lr))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; :meth:`from_dict` reads them."""

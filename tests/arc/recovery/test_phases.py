@@ -115,7 +115,7 @@ def test_no_way_back_lowers_below_a_hundredth_of_what_trained_well(share: float,
 
 
 def raised(mean: float = 0.94, val: float | None = None) -> State:
-    return replace(RUNNING, trial=Trial(mean, val, 1.618))
+    return replace(RUNNING, trial=Trial(mean, val, 1.618, lr=0.1))
 
 
 ENDS = replace(NOW, ends_period=True)
@@ -172,6 +172,8 @@ def test_a_raise_that_went_too_far_is_taken_back_with_its_state() -> None:
     near = verdict(raised(), call(0.9, distance=1.0), seen(*LEARNED), NOW)
     high = verdict(raised(), call(0.9, distance=0.9 * TOO_HIGH, moved=FAR), seen(*LEARNED), NOW)
     assert near.restore is high.restore is None
+    scheduled = verdict(raised(), call(0.9, distance=1.0, moved=FAR, lr=0.15), seen(*LEARNED), NOW)
+    assert scheduled.restore is None, "another LR than the one that it was raised to"
 
 
 def test_a_trial_takes_two_calls_at_the_least() -> None:
@@ -204,7 +206,7 @@ def test_the_trial_goes_on_a_little_while_something_speaks_against_the_raise(
     mean: float, distance: float | None, lasted: int, ends: bool
 ) -> None:
     yard = seen(*LEARNED, vals=LEARNED)
-    on_trial = replace(RUNNING, trial=Trial(0.94, 1.0, 1.618, 12 - lasted))
+    on_trial = replace(RUNNING, trial=Trial(0.94, 1.0, 1.618, 12 - lasted, lr=0.1))
     found = verdict(on_trial, call(mean, val_loss=0.9, distance=distance), yard, ENDS)
     assert found.good and found.keep == ends
     assert (found.state.trial is None) == ends
