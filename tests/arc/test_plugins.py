@@ -1,8 +1,8 @@
 """The recipes for axolotl and torchtitan, whose own commands need an accelerator.
 
 axolotl's plug-in manager is the real one, where it is installed: ``pip install --no-deps axolotl addict``
-(its other requirements exclude the ones of these tests). torchtitan's trainer cannot be imported without triton: a
-stand-in makes its calls, in the order of torchtitan 0.3.0.
+(its other requirements exclude the ones of these tests). torchtitan's trainer cannot be imported without
+triton: a stand-in makes its calls, in the order of torchtitan 0.3.0.
 """
 
 import runpy
