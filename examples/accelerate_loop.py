@@ -18,8 +18,7 @@ model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-# the torch optimizer inside Accelerate's
-controller = arc.Controller(optimizer.optimizer, total_calls=epochs)
+controller = arc.Controller(optimizer, total_calls=epochs)
 
 for _ in range(epochs):
     for inputs, targets in loader:

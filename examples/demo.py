@@ -115,10 +115,10 @@ def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
     for (name, rows), colour in zip(runs.items(), ("#0072B2", "#009E73", "#999999"), strict=True):
         epochs = range(1, len(rows) + 1)
         top.step(epochs, [row["lr"] for row in rows], where="post", color=colour, label=name)
-        bottom.plot(epochs, [row["val"] for row in rows], color=colour, label=name)
+        bottom.plot(epochs, [row["val"] for row in rows], color=colour)
     top.set(yscale="log", ylabel="learning rate", title="A CNN on handwritten digits, from an LR far too low")
     bottom.set(xlabel="epoch", ylabel="validation loss", yscale="log")
-    top.legend()
+    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
     for axes in (top, bottom):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)

@@ -16,14 +16,12 @@ images = (images / 16).astype("float32")
 model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10)])
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile(keras.optimizers.Adam(1e-4), loss)  # a number: the callback refuses a LearningRateSchedule
-arc = ARCCallback()
 model.fit(
     images[:1400],
     labels[:1400],
     batch_size=64,
     validation_data=(images[1400:], labels[1400:]),
     epochs=int(sys.argv[1]) if len(sys.argv) > 1 else 30,
-    callbacks=[arc],
+    callbacks=[ARCCallback()],
     verbose=0,
 )
-print("\n".join(f"epoch {d.epoch}: LR {d.lr_after[0]:.2e}, {d.reason}" for d in arc.controller.decisions))

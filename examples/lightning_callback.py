@@ -31,9 +31,7 @@ images, labels = (torch.as_tensor(a) for a in load_digits(return_X_y=True))
 data = TensorDataset(images.float() / 16, labels)
 train, val = (torch.utils.data.Subset(data, r) for r in (range(1400), range(1400, len(data))))
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-arc = ARCCallback()
 trainer = pl.Trainer(
-    max_epochs=epochs, accelerator="cpu", callbacks=[arc], logger=False, enable_checkpointing=False
+    max_epochs=epochs, accelerator="cpu", callbacks=[ARCCallback()], logger=False, enable_checkpointing=False
 )
 trainer.fit(Digits(), DataLoader(train, batch_size=64, shuffle=True), DataLoader(val, batch_size=64))
-print("\n".join(f"epoch {d.epoch}: LR {d.lr_after[0]:.2e}, {d.reason}" for d in arc.controller.decisions))

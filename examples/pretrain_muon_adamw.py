@@ -72,7 +72,7 @@ others = [p for p in model.parameters() if not any(p is one for one in hidden)]
 muon, adamw = Muon(hidden, lr=1e-3), torch.optim.AdamW(others, lr=1e-3)
 ramps = [torch.optim.lr_scheduler.LinearLR(one, 0.01, total_iters=warmup) for one in (muon, adamw)]
 controller = arc.Controller(
-    [muon, adamw], scheduler=ramps, warmup=warmup, model=model, total_calls=steps // every, verbose=True
+    [muon, adamw], scheduler=ramps, warmup=warmup, model=model, total_calls=steps // every, verbose=False
 )
 parts = {"model": model, "muon": muon, "adamw": adamw, "controller": controller}
 parts |= {f"ramp {i}": ramp for i, ramp in enumerate(ramps)}
@@ -102,8 +102,10 @@ for step in range(start, steps):
     if (step + 1) % every == 0:
         with torch.no_grad():
             val_loss = loss_of(val)
-        controller.step(val_loss=val_loss)
+        decision = controller.step(val_loss=val_loss)
         print(f"step {step + 1}: LR {muon.param_groups[0]['lr']:.2e}, validation loss {val_loss:.4f}")
+        if decision:
+            print(decision.line(f"step {step + 1}"), file=sys.stderr)
         states = {name: part.state_dict() for name, part in parts.items()}
         torch.save({"step": step + 1, **states}, checkpoint.with_suffix(".tmp"))
         checkpoint.with_suffix(".tmp").replace(checkpoint)

@@ -20,7 +20,6 @@ config = BertConfig(
     num_labels=3,
 )
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-arc = ARCCallback()
 with tempfile.TemporaryDirectory() as folder:
     arguments = TrainingArguments(
         output_dir=folder,
@@ -35,5 +34,6 @@ with tempfile.TemporaryDirectory() as folder:
         use_cpu=True,
     )
     model = BertForSequenceClassification(config)
-    Trainer(model, arguments, train_dataset=rows[:500], eval_dataset=rows[500:], callbacks=[arc]).train()
-print("\n".join(f"epoch {d.epoch}: LR {d.lr_after[0]:.2e}, {d.reason}" for d in arc.controller.decisions))
+    Trainer(
+        model, arguments, train_dataset=rows[:500], eval_dataset=rows[500:], callbacks=[ARCCallback()]
+    ).train()

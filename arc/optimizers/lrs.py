@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,12 +18,15 @@ LIMITS: Final = (LOWEST, HIGHEST)
 
 
 def listed(optimizer: Any) -> list[Any]:
-    """One optimizer or several as a list.
+    """One optimizer or several as a list; what ``accelerator.prepare`` returns without its wrapper.
 
     Raises:
         TypeError: something without ``param_groups``, an empty list, one optimizer twice.
     """
     found = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    # the wrapper is an optimizer by type only: it takes no hooks, and schedulers leave no mark on it
+    wrapper = getattr(sys.modules.get("accelerate.optimizer"), "AcceleratedOptimizer", ())
+    found = [one.optimizer if isinstance(one, wrapper) else one for one in found]
     for one in found or [optimizer]:
         if not getattr(one, "param_groups", None):
             raise TypeError(

@@ -28,7 +28,7 @@ from tasks.work import cli
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NO_CHECK = {"export", "cd"}
+NO_CHECK = {"export", "cd", "source"}
 
 
 def examples() -> Any:

@@ -52,7 +52,7 @@ class OwnLoss(Trainer):
         return (loss, {"logits": outputs.logits}) if return_outputs else loss
 
 
-def _train(
+def train(
     folder: Path,
     callback: ARCCallback,
     *others: TrainerCallback,
@@ -96,7 +96,7 @@ def _log(callback: ARCCallback) -> list[Any]:
 
 def test_the_constant_schedule_does_not_overwrite_the_lr(answering: Answering, tmp_path: Path) -> None:
     callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
-    trainer = _train(tmp_path, callback)
+    trainer = train(tmp_path, callback)
     assert _lr(trainer) == pytest.approx(0.01 * 1.618**4)
     assert [entry.epoch for entry in _log(callback)] == [1, 2, 3, 4]
     assert all(entry.val_loss < entry.train_loss for entry in _log(callback))
@@ -104,7 +104,7 @@ def test_the_constant_schedule_does_not_overwrite_the_lr(answering: Answering, t
 
 def test_a_linear_schedule_is_scaled(answering: Answering, tmp_path: Path) -> None:
     callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
-    _train(tmp_path, callback, lr_scheduler_type="linear", warmup_steps=4)
+    train(tmp_path, callback, lr_scheduler_type="linear", warmup_steps=4)
     expected = [0.01, 0.01 * 1.618 * 2 / 3, 0.01 * 1.618**2 / 3, 0.0]  # 4 steps up, 12 down, an epoch has 4
     assert [e.lr for e in _log(callback)] == pytest.approx(expected)
 
@@ -114,7 +114,7 @@ def test_it_is_called_per_evaluation_or_else_per_epoch(
     network: arc.Network, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     callback = ARCCallback(network=network)
-    _train(tmp_path, callback, **settings)
+    train(tmp_path, callback, **settings)
     evaluates = settings["eval_strategy"] == "steps"
     assert len(_log(callback)) == (8 if evaluates else 4)
     assert all((entry.val_loss is not None) == evaluates for entry in _log(callback))
@@ -122,58 +122,58 @@ def test_it_is_called_per_evaluation_or_else_per_epoch(
 
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network, period=9, total_calls=None)
-    _train(tmp_path, callback, gradient_accumulation_steps=2)
+    train(tmp_path, callback, gradient_accumulation_steps=2)
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 2
 
 
 def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network, period=9, total_calls=None)
-    _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
+    train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
     assert callback.controller is not None
     assert len(callback.controller._decider.history.losses) == 4 * 4
 
 
 def test_evaluations_around_the_training_are_ignored(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network)
-    trainer = _train(tmp_path, callback, eval_on_start=True)
+    trainer = train(tmp_path, callback, eval_on_start=True)
     trainer.evaluate()
     assert len(_log(callback)) == 4
 
 
 def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) -> None:
     whole = ARCCallback(network=network, period=3)
-    lr = _lr(_train(tmp_path / "whole", whole, num_train_epochs=7))
+    lr = _lr(train(tmp_path / "whole", whole, num_train_epochs=7))
     folder = tmp_path / "half"
     first = ARCCallback(network=network, period=3, total_calls=7)
-    _train(folder, first, save_strategy="epoch", num_train_epochs=4)
+    train(folder, first, save_strategy="epoch", num_train_epochs=4)
     assert (folder / "checkpoint-16" / STATE_FILE).is_file()
     rest = ARCCallback(network=network, period=3)
-    trainer = _train(folder, rest, save_strategy="epoch", num_train_epochs=7, resume=True)
+    trainer = train(folder, rest, save_strategy="epoch", num_train_epochs=7, resume=True)
     assert _lr(trainer) == pytest.approx(lr)
     assert whole.controller is not None and rest.controller is not None
     assert rest.controller.decisions == whole.controller.decisions
 
 
 def test_a_checkpoint_without_the_controllers_state_is_told(network: arc.Network, tmp_path: Path) -> None:
-    _train(tmp_path, ARCCallback(network=network), save_strategy="epoch", num_train_epochs=2)
+    train(tmp_path, ARCCallback(network=network), save_strategy="epoch", num_train_epochs=2)
     (tmp_path / "checkpoint-8" / STATE_FILE).unlink()
     with pytest.warns(UserWarning, match="the controller starts afresh"):
-        _train(tmp_path, ARCCallback(network=network), save_strategy="epoch", resume=True)
+        train(tmp_path, ARCCallback(network=network), save_strategy="epoch", resume=True)
 
 
 def test_a_schedule_that_falls_is_said_once(network: arc.Network, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="lr_scheduler_type='linear'.*write .*lr_scheduler_type='constant'"):
-        _train(tmp_path, ARCCallback(network=network), lr_scheduler_type="linear", num_train_epochs=1)
+        train(tmp_path, ARCCallback(network=network), lr_scheduler_type="linear", num_train_epochs=1)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the Trainer's scheduler")
         settings = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 2, "num_train_epochs": 1}
-        _train(tmp_path, ARCCallback(network=network), **settings)
+        train(tmp_path, ARCCallback(network=network), **settings)
 
 
 def test_the_logged_learning_rate_is_the_controllers(answering: Answering, tmp_path: Path) -> None:
     callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
-    trainer = _train(tmp_path, callback, logging_strategy="steps", logging_steps=1)
+    trainer = train(tmp_path, callback, logging_strategy="steps", logging_steps=1)
     logged = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
     expected = [0.01 * 1.618**epoch for epoch in range(4) for _ in range(4)]
     assert logged == pytest.approx(expected)
@@ -188,21 +188,21 @@ def test_decisions_go_to_what_the_trainer_logs_to(answering: Answering, tmp_path
             reported.append(dict(logs))
 
     callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
-    trainer = _train(tmp_path, callback, Reporter())
+    trainer = train(tmp_path, callback, Reporter())
     factors = [row["arc_factor"] for row in reported if "arc_factor" in row]
     assert factors == pytest.approx([1.618] * 2)
     assert [r["step"] for r in trainer.state.log_history if "arc_factor" in r] == [8, 16]
 
 
 def test_the_distance_is_logged_where_the_network_says_it(tmp_path: Path) -> None:
-    trainer = _train(tmp_path, ARCCallback(rollback=False, period=1), num_train_epochs=4, max_steps=48)
+    trainer = train(tmp_path, ARCCallback(rollback=False, period=1), num_train_epochs=4, max_steps=48)
     assert [r for r in trainer.state.log_history if "arc_distance" in r]
 
 
 def test_a_loss_that_is_never_logged_in_time_is_told(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network)
     with pytest.warns(UserWarning, match="no decision: .* take logging_steps no larger than eval_steps"):
-        _train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=500)
+        train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=500)
     assert not _log(callback)
 
 
@@ -223,7 +223,7 @@ def test_the_number_of_calls_is_known_at_the_start(
     network: arc.Network, tmp_path: Path, settings: dict[str, Any], calls: int
 ) -> None:
     callback = ARCCallback(network=network)
-    _train(tmp_path, callback, **settings)
+    train(tmp_path, callback, **settings)
     assert callback.controller is not None
     assert callback.controller.settings.total_calls == calls == len(_log(callback))
 
@@ -232,7 +232,7 @@ def test_a_total_in_epochs_is_told_where_evaluations_count(network: arc.Network,
     """Else the LR is at its lowest after four evaluations of sixteen."""
     callback = ARCCallback(network=network, total_calls=4)
     with pytest.warns(UserWarning, match="total_calls=4, but this training calls the controller 16 times"):
-        _train(tmp_path, callback, eval_strategy="steps", eval_steps=1)
+        train(tmp_path, callback, eval_strategy="steps", eval_steps=1)
 
 
 def test_a_decision_is_said_in_the_trainers_count(
@@ -240,6 +240,6 @@ def test_a_decision_is_said_in_the_trainers_count(
 ) -> None:
     for settings in {}, {"eval_strategy": "steps", "eval_steps": 4}, {"eval_strategy": "no"}:
         callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=2)
-        _train(tmp_path, callback, **settings)
+        train(tmp_path, callback, **settings)
     lines = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines() if " lr " in line]
     assert lines == ["epoch 2", "epoch 4", "step 8", "step 16", "epoch 2", "epoch 4"]
