@@ -27,13 +27,13 @@ from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.room import asked_for
 from arc.settings import Mode, Settings, renamed
-from arc.view.journal import Journal
+from arc.view.log_writer import Journal
 from arc.view.plot import Logged, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from arc.methods.step_sampling import Suggestion
+    from arc.methods.lr_search import Suggestion
 
 
 VERSION: Final = 5

@@ -391,7 +391,7 @@ def test_memory_of_counters_and_of_extra_state_is_used_again() -> None:
     copies = Copies(made, extra_state=[scale])
 
     def hosts() -> list[int]:
-        state = copies._named["good"]
+        state = copies._kept.get("good")
         return [state.extra[0]["scale"].host.data_ptr(), state.counters[0][0]["d"].host.data_ptr()]
 
     copies.take("good")
