@@ -15,7 +15,7 @@ State = dict[str, Any]
 
 
 def capture(train_batches: Any = None) -> State:
-    """The states of Python, NumPy and torch (all devices), and of a ``DataLoader``, as plain types and tensors."""
+    """The states of Python, NumPy, torch (all devices) and a ``DataLoader``, as plain types and tensors."""
     name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (the user's, not ours)
     state: State = {
         "python": random.getstate(),
