@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arc.history.blocks import blocks, stretches
 from arc.history.course import Call
-from arc.numbers import number
+from arc.tensors import number
 
 CAPACITY: Final = 1024
 """Losses kept per period."""

@@ -90,8 +90,8 @@ def tell_of_decay(scheduler: Any, args: Any, state: Any) -> None:
     if decays(scheduler, state.max_steps):
         kind = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
         warnings.warn(
-            f"the Trainer's scheduler (lr_scheduler_type={kind!r}) lets the LR fall to the end of the training "
-            "whatever ARC decides: write TrainingArguments(lr_scheduler_type='constant')",
+            f"the Trainer's scheduler (lr_scheduler_type={kind!r}) lets the LR fall to the end of the "
+            "training whatever ARC decides: write TrainingArguments(lr_scheduler_type='constant')",
             stacklevel=3,
         )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from arc.numbers import number
+from arc.tensors import number
 
 LOWEST, HIGHEST = 1e-12, 1e6
 LIMITS: Final = (LOWEST, HIGHEST)

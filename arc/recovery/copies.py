@@ -9,10 +9,11 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from arc.optimizers.lrs import listed
-from arc.recovery.files import Files, rank
+from arc.recovery.files import Files
 from arc.recovery.memory import Memory
 from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import fits
+from arc.tensors import rank
 
 MOST: Final = 2
 """Copies beside the run's own state."""
@@ -118,7 +119,7 @@ class Copies:
         """``(key, parameter, its copy on the CPU)`` of every parameter that the copy knows and that fits.
 
         The key is the parameter's place in the optimizers. Of a sharded one the copy is this rank's shard,
-        as :func:`arc.recovery.tensors.local` gives it.
+        as :func:`arc.tensors.local` gives it.
         """
         known = self._kept.get(name).parameters
         for i, parameter in enumerate(self._run.parameters()):

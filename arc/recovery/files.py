@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import Copy
+from arc.tensors import rank
 
 
 class Folder:
@@ -126,10 +125,3 @@ def read(path: Path) -> Any:
     if not isinstance(found, dict) or found.get("file") != path.name:
         return None
     return found["state"]
-
-
-def rank() -> int:
-    """This process's rank: the process group's, else ``RANK``'s, else 0."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank()
-    return int(os.environ.get("RANK", "0"))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from arc.history.course import Call
-from arc.recovery.state import Restored, Situation, State, Trial, Verdict
+from arc.recovery.state import Situation, State, Trial, Verdict, again, taken_back
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
@@ -75,9 +75,9 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
     )
     if state.trial is not None and now.has("good"):
         reason = f"{trouble} after a raise, went back to the state before it"
-        return _taken_back(state, reason, restore="good")
+        return taken_back(state, reason, restore="good")
     if now.has("initial") and (in_start(state, now) or not state.good_calls):
-        return _again(state, trouble)
+        return again(state, trouble, RESTART)
     factor = _floored(now.strength, call, yard)
     back = ", went back to the last good state" if now.has("good") else ""
     return Verdict(
@@ -97,19 +97,15 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
         reason = (
             f"a raise to an LR about {10**call.distance:.0f} times too high, went back to the state before it"
         )
-        return replace(_taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
+        return replace(taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
     clear = CLEAR if _over(trial, call, now) else SUDDEN
-    if not _worse(call.mean, trial.mean, yard.noise, clear):
+    if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
-    if call.val_loss is not None and trial.val_loss is not None:
-        scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-        if not _worse(call.val_loss, trial.val_loss, scatter, clear):
-            return None
     reason = "all losses got worse after a raise, took it back"
     if yard.best >= state.trial_best:
-        return _taken_back(state, reason)
+        return taken_back(state, reason)
     after = replace(state, trial_best=yard.best)
-    return _taken_back(after, f"{reason} and went back to the state before it", restore="good")
+    return taken_back(after, f"{reason} and went back to the state before it", restore="good")
 
 
 def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -121,7 +117,7 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     if not (first and now.lowers and call.distance > TOO_HIGH and _spoilt(call, yard)):
         return None
     trouble = f"LR about {10**call.distance:.0f} times too high"
-    return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
+    return replace(again(state, trouble, RESTART), factor=10 ** (-0.8 * call.distance))
 
 
 def _over(trial: Trial, call: Call, now: Situation) -> bool:
@@ -177,34 +173,6 @@ _RULES: Final[tuple[Callable[[State, Call, Yardstick, Situation], Verdict | None
 # -- what they share --------------------------------------------------------------------------
 
 
-def _again(state: State, trouble: str) -> Verdict:
-    """Back to the initial state, at a tenth of the LR."""
-    return Verdict(
-        state=State(restarts=state.restarts + 1),
-        reason=f"{trouble}, went back to the initial state",
-        source="restart",
-        restore="initial",
-        factor=RESTART,
-        fresh=True,
-    )
-
-
-def _taken_back(state: State, reason: str, *, restore: Restored | None = None) -> Verdict:
-    assert state.trial is not None
-    return Verdict(
-        state=replace(state, trial=None, blown=0),
-        reason=reason,
-        source="trial",
-        restore=restore,
-        factor=1 / state.trial.factor,
-    )
-
-
-def _worse(value: float, before: float, noise: float, clear: float) -> bool:
-    """Whether one loss is above another by so many deviations of the difference of two."""
-    return value > before + clear * math.sqrt(2) * noise  # never where the noise is not known
-
-
 def _exploded(call: Call, yard: Yardstick) -> bool:
     if yard.first is None or not math.isfinite(yard.noise):
         return False
@@ -215,8 +183,7 @@ def _exploded(call: Call, yard: Yardstick) -> bool:
         return False
     if call.val_loss is None or not math.isfinite(yard.best_val):
         return True
-    scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-    return call.val_loss > yard.best_val + CLEAR * scatter  # else only the objective has changed
+    return call.val_loss > yard.best_val + CLEAR * yard.val_scatter  # else only the objective has changed
 
 
 def _floored(factor: float, call: Call, yard: Yardstick) -> float:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from arc.optimizers.schedulers import LR_KEYS
+from arc.recovery.nested import Kept, keep, put, usable
 from arc.recovery.snapshot import Copy, fits, write
 from arc.recovery.streams import Streams, arrive
-from arc.recovery.tensors import Kept, keep, put, usable
 
 HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     name

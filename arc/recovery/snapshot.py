@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from arc.recovery.tensors import Kept, decoded, encoded, local, usable
+from arc.recovery.nested import Kept, decoded, encoded, usable
+from arc.tensors import local
 
 
 @dataclass

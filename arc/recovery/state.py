@@ -114,3 +114,27 @@ class Verdict:
     good: bool = False
     keep: bool = False
     fresh: bool = False
+
+
+def again(state: State, trouble: str, factor: float) -> Verdict:
+    """Back to the initial state, at another LR."""
+    return Verdict(
+        state=State(restarts=state.restarts + 1),
+        reason=f"{trouble}, went back to the initial state",
+        source="restart",
+        restore="initial",
+        factor=factor,
+        fresh=True,
+    )
+
+
+def taken_back(state: State, reason: str, *, restore: Restored | None = None) -> Verdict:
+    """A failed trial: the LR from before the raise, with a copy or without."""
+    assert state.trial is not None
+    return Verdict(
+        state=replace(state, trial=None, blown=0),
+        reason=reason,
+        source="trial",
+        restore=restore,
+        factor=1 / state.trial.factor,
+    )
