@@ -29,10 +29,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from arc.actions import Action
 from data_gen import branches, schema, store
-from data_gen.generate import TrialUnit, load
-from data_gen.trial import Trial
+from data_gen.trial_settings import Trial
+from data_gen.unit import TrialUnit, load
 from tasks import registry
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits, Task
+from tasks.loop import joined
 from tasks.work import workers
 
 MEAN_BOUND, LEAST_BOUND = 2.5, 1.8
@@ -88,7 +89,7 @@ class Straightforward:
                 loss, predicted = self.task.forward(self.model, batch)
                 total += loss.item() * len(next(iter(batch.values())))
                 parts.append(predicted)
-        score = self.task.metric(_concatenated(parts), self.data.val) if metric else None
+        score = self.task.metric(joined(parts), self.data.val) if metric else None
         return total / len(Rows(self.data.val)), score
 
     def cycle(self, lr: float, period: int) -> list[float]:
@@ -116,12 +117,6 @@ class Straightforward:
         model, optimizer = copy.deepcopy(checkpoint)
         self.model.load_state_dict(model)
         self.optimizer.load_state_dict(optimizer)
-
-
-def _concatenated(parts: list[Predictions]) -> Predictions:
-    if isinstance(parts[0], torch.Tensor):
-        return torch.cat([p for p in parts if isinstance(p, torch.Tensor)])
-    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def trial_of(task: str, index: int, *, cycles: int, period: int, mode: str = "sequential") -> Trial:

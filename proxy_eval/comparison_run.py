@@ -15,7 +15,7 @@ from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.step_sampling import StepSampling
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import comparison_schema as schema
 from proxy_eval import memory, methods
 from proxy_eval.kept import Kept, Measured

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import methods, suite
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
 from tasks.base import Source, source_of

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from arc.network import weights
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import suite
 from proxy_eval.controllers import code_digest
 from proxy_eval.level import choose, last_scores

@@ -11,7 +11,7 @@ import torch
 from benchmarks.data_gen import fingerprint, our_seconds, trial_of
 from benchmarks.gpu.job import Tell
 from data_gen import stacked, trial
-from data_gen.generate import loaded
+from data_gen.unit import loaded
 
 CYCLES, PERIOD = {"paper": 4, "toy": 2}, {"paper": 2, "toy": 1}
 STACKS = {"paper": (64, 256, 512), "toy": (2,)}

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from data_gen import draws, generate, kept_rows, schema, store
+from data_gen import draws, kept_rows, schema, store
 from data_gen.sweep.runs import Setting, count, rows
+from data_gen.unit import load
 from tasks import optimizers, registry, variants
 from tasks.base import Source, Task, source_of
 from tasks.errors import InputError
@@ -106,7 +107,7 @@ class SweepUnit:
         A sweep that a killed process has left goes on after the last run that was saved.
         """
         setting, file = self.setting, Checkpoint(self.path)
-        task, data = generate.load(setting.task, setting.scale, setting.source, self.device, setting.settings)
+        task, data = load(setting.task, setting.scale, setting.source, self.device, setting.settings)
         saved = file.read()
         found = [] if saved is None else kept_rows.unpacked(saved["rows"])
         more = rows(setting, task, data, self.fingerprint, self.device, first=len(found))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tasks.base import Batch, Predictions, Splits, Task
-from tasks.loop import Evaluation, TaskRun
+from tasks.loop import Evaluation, TaskRun, joined
 from tasks.seeding import derive
 from tasks.splits import rows_of
 from tasks.stacked import losses as loss_of
@@ -207,7 +207,7 @@ class Stack:
             if meter is not None:
                 score = meter.compute()
             elif seen:
-                score = self.task.metric(_joined([_of(one, lane) for one in seen]), data)
+                score = self.task.metric(joined([_of(one, lane) for one in seen]), data)
             found.append(Evaluation(means[lane], score))
         return found
 
@@ -238,9 +238,3 @@ def _of(predictions: Predictions, lane: int) -> Predictions:
     if isinstance(predictions, Tensor):
         return predictions[lane].float()
     return tuple(part[lane] for part in predictions)
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    if isinstance(parts[0], Tensor):
-        return torch.cat([part for part in parts if isinstance(part, Tensor)])
-    return tuple(torch.cat(column) for column in zip(*parts, strict=True))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from data_gen import generate, schema, store, trial
-from data_gen.trial import Trial
+from data_gen.trial_settings import Trial
+from data_gen.unit import TrialUnit
 from tasks import registry
 from tasks.base import Source
 from tasks.work import checkpoint
@@ -18,7 +19,7 @@ class Killed(BaseException):
     """Nothing in the program catches it, as nothing catches SIGKILL."""
 
 
-def unit(out: Path, *overrides: str) -> generate.TrialUnit:
+def unit(out: Path, *overrides: str) -> TrialUnit:
     asked = ["runs=1", "cycles=5", "repeats=0.5", "rollouts=0.3", "warmup=[3,9]", *overrides]
     return next(generate.units(config(out, *asked)))
 
@@ -48,17 +49,17 @@ def test_a_killed_trial_goes_on_to_the_same_rows(tmp_path, branches, cycles):
         with pytest.raises(Killed):
             cut.run(ends_after(number, Killed))
     began = []
-    train = generate.trial.rows
+    train = trial.rows
 
     def noticing(*arguments):
         began.append(arguments[-1].state["cycle"])
         return train(*arguments)
 
-    generate.trial.rows, ticks = noticing, []
+    trial.rows, ticks = noticing, []
     try:
         assert cut.run(lambda: ticks.append(None)) == 5
     finally:
-        generate.trial.rows = train
+        trial.rows = train
     assert began == [cycles[-1]] and len(ticks) == 5
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
     assert [path.name for path in Path(cut.path).parent.iterdir()] == [Path(cut.path).name]
