@@ -30,7 +30,7 @@ Rows = list[dict[str, Any]]
 
 
 def mode(size: int) -> str:
-    """How the branches of a stacked trial are trained, in :class:`data_gen.trial.Trial`."""
+    """How the branches of a stacked trial are trained, in :class:`data_gen.trial_settings.Trial`."""
     return f"stack {size}"
 
 
