@@ -134,7 +134,7 @@ def compare(name: str) -> str:
     run.train(6 * run.steps_per_epoch)
     val = run.data.val
     with torch.no_grad():
-        predictions = run._forward(val)[1]
+        predictions = run.forward(val)[1]
         ours, theirs, calls = pair(run, predictions)
         values = ours(), theirs()
         mine, other = least(ours), least(theirs)

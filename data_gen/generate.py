@@ -21,14 +21,14 @@ from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
 from tasks.settings import encoded
 from tasks.work import board, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 
 DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip", "warmup")
 """Keys that are a number, a range of which each trial draws, or null."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateConfig:
+class GenerateConfig(Executed):
     """Keys of ``configs/data_gen.yaml``, where each is explained."""
 
     task: Any
@@ -55,12 +55,6 @@ class GenerateConfig:
     settings: Any
     variants: list[str]
     device: str
-    workers: str
-    executor: str
-    num_cpus: float
-    num_gpus: float
-    timeout: float
-    shard: str | None
     force: bool
     tensorboard: str | None
     out: str
@@ -76,7 +70,7 @@ class GenerateConfig:
                 f"got stack={self.stack}, runs={self.runs}, branches={self.branches}; need an integer >= 2 "
                 "that divides runs, and branches=auto"
             )
-        Executor.of(self)
+        super().__post_init__()
         if self.period is not None and self.period < 1:
             raise InputError(f"got period={self.period}, need an integer >= 1 or null")
         for name in DRAWN:

@@ -106,14 +106,14 @@ def places(
                 entry=entry,
                 source=source,
                 fingerprint=splits.fingerprint(),
-                settings=_settings(entry.name, scale),
+                settings=settings_of(entry.name, scale),
                 lr0s=tuple(lr0s),
             )
         )
     return found
 
 
-def _settings(task: str, scale: str) -> str:
+def settings_of(task: str, scale: str) -> str:
     """A hash of a task's numbers."""
     encoded = json.dumps(asdict(registry.get(task, scale)), sort_keys=True, default=str).encode()
     return hashlib.sha256(encoded).hexdigest()[:16]

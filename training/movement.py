@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import json
-import math
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from data_gen.sweep import best
 from tasks.errors import InputError
 from tasks.seeding import derive
 from tasks.work import cli, places, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 from training import observing
 from training.fit_estimator import Recipe, fit
 from training.observations import Observations
@@ -31,7 +30,7 @@ from training.unfinished import Unfinished
 
 
 @dataclass(frozen=True, kw_only=True)
-class MovementConfig:
+class MovementConfig(Executed):
     """Keys of ``configs/training.movement.yaml``, where each is explained."""
 
     sweeps: str
@@ -44,12 +43,6 @@ class MovementConfig:
     lr: float
     actions: float
     seed: int
-    workers: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         if self.candidates < 0 or self.epochs < 1 or self.folds < 0 or self.folds == 1:
@@ -60,7 +53,7 @@ class MovementConfig:
         if not 0 <= self.without <= 1:
             raise InputError(f"got without={self.without}, need a share from 0 to 1")
         places.check_local("out", self.out)
-        Executor.of(self)
+        super().__post_init__()
 
     @property
     def recipe(self) -> Recipe:

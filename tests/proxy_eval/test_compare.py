@@ -20,7 +20,8 @@ from arc.actions import Action
 from arc.network import weights
 from proxy_eval import asked, comparison_run, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
-from proxy_eval.comparison_run import ComparisonUnit, settings_of
+from proxy_eval.comparison_run import ComparisonUnit
+from proxy_eval.plan import settings_of
 from proxy_eval.select import SelectConfig
 from tasks import registry
 from tasks.base import Source
