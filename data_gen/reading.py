@@ -10,7 +10,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_gen.store import filesystem, read
+from data_gen import store
 from tasks.errors import InputError
 from tasks.work import places
 
@@ -37,7 +37,7 @@ def stream(
     def attempt(piece: tuple[str, int | None]) -> tuple[str, pa.Table | InputError]:
         path, group = piece
         try:
-            return path, read(path, expected, columns, group)
+            return path, store.read(path, expected, columns, group)
         except InputError as error:
             return path, error
 
@@ -70,7 +70,7 @@ def _groups(path: str) -> Sequence[int | None]:
     """The row groups of a pack that has whole runs in each; (None,) for any other file: it is read whole."""
     if not places.stem(path).startswith("pack-"):
         return (None,)
-    filesystem_, inner = filesystem(path)
+    filesystem_, inner = store.filesystem(path)
     try:
         with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
             grouped = GROUPED in (file.schema_arrow.metadata or {})

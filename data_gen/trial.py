@@ -21,7 +21,7 @@ import numpy as np
 
 from arc.actions import Action
 from arc.history.movement import Movement, numbers
-from data_gen import branches, rollouts
+from data_gen import branches
 from data_gen.branches import Trajectory
 from data_gen.labels import ranking
 from data_gen.movement import Tracker
@@ -114,11 +114,11 @@ def rows(
                 for action, branch in branched(_starter(checkpoint, lr, (*run_key, cycle, i))).items():
                     repeated[action].append(branch.val_loss[-1])
             if draw.uniform() < trial.rollouts and cycle + 1 < trial.cycles:
-                for factor in rollouts.FACTORS:
+                for factor in branches.FACTORS:
                     run.restore(checkpoint)
                     run.set_lr(lr * factor)
                     run.reseed(*run_key, cycle, "rollout")
-                    ends.append(rollouts.finish(run, (trial.cycles - cycle - 1) * period))
+                    ends.append(branches.finish(run, (trial.cycles - cycle - 1) * period))
             run.restore(checkpoint)
             if cycle + 1 < trial.cycles:
                 choice = np.random.default_rng(derive(*run_key, cycle, "choice"))

@@ -36,7 +36,7 @@ class Trial:
     ``stack`` and a size (:mod:`data_gen.stacked`);
     ``settings`` are those of ``variant`` and of the command. ``repeats`` is the share of the rows whose
     branches are trained :data:`data_gen.trial.REPEATS` more times, ``rollouts`` that of the rows from which
-    the run is taken to its end at the LRs of :data:`data_gen.rollouts.FACTORS`.
+    the run is taken to its end at the LRs of :data:`data_gen.branches.FACTORS`.
     """
 
     task: str

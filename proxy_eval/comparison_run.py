@@ -19,7 +19,6 @@ from data_gen.unit import load
 from proxy_eval import comparison_schema as schema
 from proxy_eval import memory, methods
 from proxy_eval.kept import Kept, Untrained, untrained
-from proxy_eval.made_with import made_with
 from proxy_eval.unfinished import Unfinished, now
 from proxy_eval.watched import WatchedRun, budget
 from tasks import registry
@@ -91,7 +90,7 @@ class ComparisonUnit:
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
         """Run it and write its part; goes on where a killed process has left a checkpoint."""
-        table = pa.Table.from_pylist([self.row(tick)], schema=schema.RUN.with_metadata(made_with()))
+        table = pa.Table.from_pylist([self.row(tick)], schema=schema.RUN.with_metadata(schema.made_with()))
         store.write(self.path, table)
         Checkpoint(self.path).delete()
         return 1

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data_gen import generate, schema, store, trial
+import data_gen.unit
+from data_gen import generate, schema, store, trial, trial_settings
 from data_gen.trial_settings import Trial
 from data_gen.unit import TrialUnit
 from tasks import registry
@@ -78,14 +79,14 @@ def test_a_trial_that_is_told_to_stop_saves_the_cycle_and_the_last_one_is_finish
 
 
 def test_nothing_is_saved_of_a_short_trial(tmp_path, monkeypatch):
-    monkeypatch.setattr(generate, "_save", lambda *_: pytest.fail("it was saved"))
+    monkeypatch.setattr(data_gen.unit, "_save", lambda *_: pytest.fail("it was saved"))
     assert unit(tmp_path).run() == 5
 
 
 def test_names_of_trials_stay_what_they_were(monkeypatch):
     """Sets of trials are gone on with for months: a name changes only with what it names."""
     monkeypatch.setattr(registry, "digest", lambda name: "file")
-    monkeypatch.setattr(trial, "_DECISIVE", {})
+    monkeypatch.setattr(trial_settings, "_DECISIVE", {})
     asked = {"task": TINY, "scale": "mini", "source": Source(), "index": 3, "seed": 7, "cycles": 4}
     asked |= {"optimizers": ("adam", "sgd"), "lr_range": None, "period": None, "max_period": 3}
     drawn = {"branches": "together", "epoch_steps": (10.0, 80.0), "repeats": 0.1, "rollouts": 0.03}

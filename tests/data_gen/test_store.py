@@ -87,7 +87,7 @@ def test_another_version_of_the_trials_is_named(tmp_path, monkeypatch):
 
 
 def test_a_stream_keeps_the_order_and_says_which_part_is_bad(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "BATCH", 3)
+    monkeypatch.setattr(reading, "BATCH", 3)
     paths = [str(tmp_path / f"part-{i}.parquet") for i in range(8)]
     for i, path in enumerate(paths):
         store.write(path, pa.table({"x": [i]}))
