@@ -9,7 +9,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from arc.optimizers.lrs import listed
-from arc.recovery.files import Files
+from arc.recovery.files import Files, read
 from arc.recovery.memory import Memory
 from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import fits
@@ -159,8 +159,13 @@ class Copies:
         sharded = any(hasattr(parameter, "to_local") for parameter in self._run.parameters())
         if sharded and state.get("rank") != rank():
             return
-        if "files" in state:
-            self._kept.take_over(Path(state["folder"]), state["files"])
+        if "files" in state and isinstance(self._kept, Files):
+            self._kept.take_over(state["files"])
+        elif "files" in state:
+            for name, file in state["files"].items():
+                payload = read(Path(state["folder"]) / file)
+                if payload is not None and (one := self._run.decoded(payload)) is not None:
+                    self._kept.put(name, one)
         elif "states" in state:
             states = [self._run.decoded(payload) for payload in state["states"]]
             for name, place in state["names"].items():

@@ -6,13 +6,15 @@ import itertools
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import Copy
 from arc.tensors import rank
+
+if TYPE_CHECKING:
+    from arc.recovery.run_state import RunState
 
 
 class Folder:
@@ -98,7 +100,7 @@ class Files:
         if before is not None and before != file:
             self._folder.delete(before)
 
-    def take_over(self, folder: Path, files: Mapping[str, str]) -> None:
+    def take_over(self, files: Mapping[str, str]) -> None:
         """Go on with files as far as they are there: in this folder, to which they may have been moved."""
         for name, file in files.items():
             payload = read(self._folder.path / file)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from arc.recovery.files import read
-from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import Copy
+
+if TYPE_CHECKING:
+    from arc.recovery.run_state import RunState
 
 
 class Memory:
@@ -47,13 +46,6 @@ class Memory:
         if self._named.get(name) is not state:
             self.drop(name)
         self._named[name] = state
-
-    def take_over(self, folder: Path, files: Mapping[str, str]) -> None:
-        """Keep what lay in files, as far as it still does."""
-        for name, file in files.items():
-            payload = read(folder / file)
-            if payload is not None and (state := self._run.decoded(payload)) is not None:
-                self.put(name, state)
 
     def drop(self, name: str) -> None:
         """Forget a copy; nothing happens if there is none."""
