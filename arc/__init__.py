@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arc.decision import Decision
     from arc.history.features import Period, featurise
     from arc.integrations.scheduler import Scheduler
-    from arc.methods.step_sampling import suggest as suggest_lr
+    from arc.methods.lr_search import suggest as suggest_lr
     from arc.network.network import Network
     from arc.policy.default import Policy
 
@@ -50,7 +50,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     if name == "suggest_lr":
-        found: object = importlib.import_module("arc.methods.step_sampling").suggest
+        found: object = importlib.import_module("arc.methods.lr_search").suggest
     elif name == "weights":
         found = importlib.import_module("arc.weights")
     elif name in _HOMES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,29 +18,23 @@ from arc.initial_lr import set_lr0
 from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
-from arc.network.shared import Shared
 from arc.notices import say, wanted
-from arc.numbers import number
 from arc.optimizers.handle import Optimizers
 from arc.optimizers.lrs import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.room import asked_for
+from arc.saved import Saved
 from arc.settings import Mode, Settings, renamed
-from arc.view.journal import Journal
-from arc.view.plot import Logged, draw
+from arc.tensors import number
+from arc.view.log_writer import Journal
+from arc.view.plot import Logged
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from arc.methods.step_sampling import Suggestion
+    from arc.methods.lr_search import Suggestion
 
 
-VERSION: Final = 5
-"""Of a controller's saved state."""
-
-
-class Controller(Shared):
+class Controller(Saved):
     """Changes an optimizer's LR while it trains, from the losses alone.
 
     Call :meth:`record` with the training loss of every optimizer step and :meth:`step` once per epoch
@@ -137,25 +131,14 @@ class Controller(Shared):
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
             self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search, group)
         self._steering = Optimizers(
-            list(self.optimizers),
-            scheduler,
-            min_lr=min_lr,
-            max_lr=max_lr,
-            control=self.settings.mode == "control",
+            list(self.optimizers), scheduler, min_lr=min_lr, max_lr=max_lr, control=mode == "control"
         )
-        follows = all(isinstance(one, torch.optim.Optimizer) for one in self._steering.all)
-        if network is None:
-            network = weights.load(weights.paper() if self.settings.policy is policies.PAPER else None)
-        if not isinstance(network, Network | Estimator):
-            raise TypeError(
-                f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)"
-            )
-        copies = asked_for(self._steering.all, model, self.settings, extra_state) if follows else None
-        self._network = network
-        self._decider = Decider(network, self.settings, self._steering, copies, follows=follows, group=group)
-        self._decider.on_restore = on_restore
+        self._network = weights.given(network, paper_policy=self.settings.policy is policies.PAPER)
+        copies = asked_for(self._steering.all, model, self.settings, extra_state)
+        self._decider = Decider(self._network, self.settings, self._steering, copies, group)
+        self._decider.recovery.on_restore = on_restore
         self._log: list[Logged] = []
-        self._journal = Journal(log_dir, writer, self.settings, network)
+        self._journal = Journal(log_dir, writer, self.settings, self._network)
         self._records = 0
         self._skip: float = warmup
 
@@ -207,74 +190,8 @@ class Controller(Shared):
             self._journal.add(self._log[-1], losses, call, decision)
         return decision
 
-    def plot(self, path: str | Path | None = None) -> Figure:
-        """LR, losses and actions so far on one figure (needs ``pip install arc-lr[plot]``).
-
-        Args:
-            path: where to write the figure as well; None writes nothing.
-        """
-        return draw(self._log, self.decisions, path)
-
     def detach(self) -> None:
         """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
         self._skip = math.inf
         self._decider.history.clear()
         self._decider.recovery.copies = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Plain types and tensors, for ``torch.load(..., weights_only=True)``.
-
-        The LRs are in the optimizers' states, saved and loaded beside this one. With ``rollback=True`` the
-        copies of model and optimizer are part of it.
-        """
-        return {
-            "version": VERSION,
-            "groups": self._groups,
-            "lrs": list(self._steering.left),
-            "records": self._records,
-            "skip": self._skip,
-            "decider": self._decider.state_dict(),
-            "log": [list(entry) for entry in self._log],
-            "decisions": [d.as_dict() for d in self.decisions],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state_dict`; the same decisions follow as without the interruption.
-
-        Raises:
-            ValueError: no such state, another version, another number of parameter groups.
-        """
-        _check(state, self._groups)
-        before = self.state_dict()
-        try:
-            self._load(state)
-        except Exception as error:
-            self._load(before)
-            raise ValueError(f"the controller's state is incomplete or damaged: {error!r}") from error
-
-    @property
-    def _groups(self) -> list[int]:
-        return [len(one.param_groups) for one in self.optimizers]
-
-    def _load(self, state: dict[str, Any]) -> None:
-        self._records, self._skip = int(state["records"]), float(state["skip"])
-        self._log = [Logged(*entry) for entry in list[Any](state["log"])]
-        self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
-        self._decider.load_state_dict(state["decider"])
-        if "lrs" in state:  # the optimizers' states may be loaded before or after this one
-            self._steering.left = tuple(map(float, state["lrs"]))
-
-
-def _check(state: Any, groups: list[int]) -> None:
-    """ValueError unless ``state`` is of this version, and of optimizers with so many groups each."""
-    version = state.get("version") if isinstance(state, dict) else None
-    if not isinstance(version, int) or version != VERSION:
-        raise ValueError(f"got {state!r:.60}, need a state of an arc.Controller, version {VERSION}")
-    saved = state.get("groups")
-    if saved != groups:
-        there = " + ".join(f"{count!r:.20}" for count in (saved if isinstance(saved, list) else [saved]))
-        here = " + ".join(map(str, groups))
-        raise ValueError(
-            f"got a state with {there} parameter groups for an optimizer with {here}; build the optimizers "
-            "with the same groups and in the same order, or start with a new controller"
-        )

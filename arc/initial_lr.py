@@ -10,7 +10,7 @@ import torch
 from arc.settings import Settings
 
 if TYPE_CHECKING:
-    from arc.methods.step_sampling import Suggestion
+    from arc.methods.lr_search import Suggestion
 
 
 def set_lr0(
@@ -41,8 +41,8 @@ def set_lr0(
             raise ValueError(
                 f"got {name}=None with lr0='auto', the search needs model, loss_fn, train_batches, val_fn"
             )
+    from arc.methods.lr_search import suggest
     from arc.methods.run import set_lr
-    from arc.methods.step_sampling import suggest
 
     low, high = settings.bounds
     found = suggest(optimizer=optimizer, over_ranks=process_group or True, **search)

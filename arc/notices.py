@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from typing import Any
@@ -23,18 +24,19 @@ class Notices:
     def __init__(self) -> None:
         self.told: set[str] = set()
 
-    def losses(self, call: int, *, bad: float, val_finite: bool, buffers: bool) -> None:
+    def losses(self, call: int, bad: float, val_loss: float | None, *, buffers: bool) -> None:
         """Losses that are not finite, where that is no reason to go back.
 
         Args:
             call: its number.
             bad: share of the training losses that is not finite.
-            val_finite: whether the validation loss is, or there is none.
+            val_loss: the validation loss, if there is one.
             buffers: whether they are kept along with the weights.
         """
         if bad and bad <= 0.5:
             what = "some training losses are not finite; they are left out while the weights are"
             self._tell(call, what, what)
+        val_finite = val_loss is None or math.isfinite(val_loss)
         if not val_finite and not bad and not buffers:
             self.buffers(
                 call, "a validation loss is not finite where all training losses are, it is left out"
@@ -59,7 +61,13 @@ class Notices:
         )
         self._tell(call, what, "no copies")
 
-    def foreign_writes(self, call: int, optimizers: Optimizers) -> None:
+    def begin(self, call: int, optimizers: Optimizers, settings: Settings) -> None:
+        """What is wrong with a call before anything is looked at."""
+        self._foreign_writes(call, optimizers)
+        if settings.passed(call):
+            self._past_the_end(call, settings)
+
+    def _foreign_writes(self, call: int, optimizers: Optimizers) -> None:
         """An LR that the user's own loop sets undoes every decision."""
         for group, expected, found in optimizers.foreign():
             if found and expected:  # 0 freezes a group, and is no schedule
@@ -68,9 +76,9 @@ class Notices:
                     f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give '
                     "the schedule to ARC as a torch scheduler (scheduler=...)"
                 )
-                self._tell(call, what, "foreign write")
+                self._tell(call, what, "foreign write", 6)
 
-    def past_the_end(self, call: int, settings: Settings) -> None:
+    def _past_the_end(self, call: int, settings: Settings) -> None:
         """The training goes on past ``total_calls``; the anneal's LR is where the decisions go on from."""
         n = settings.annealed_epochs
         left = f"the final anneal is over and has left the LR at 1/{n + 1}; " if n else ""
@@ -78,7 +86,7 @@ class Notices:
             f"the training goes on past total_calls={settings.total_calls}: {left}decisions go on from "
             "there. total_calls counts calls of step(), every evaluation is one: correct it or leave it out"
         )
-        self._tell(call, what, "past total_calls")
+        self._tell(call, what, "past total_calls", 6)
 
     def _tell(self, call: int, what: str, key: str, stacklevel: int = 5) -> None:
         if key not in self.told:

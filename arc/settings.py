@@ -108,6 +108,10 @@ class Settings:
         """Whether the training goes on after its last call."""
         return self.total_calls is not None and epoch > self.total_calls
 
+    def share_done(self, epoch: int) -> float | None:
+        """Share of the training that is behind after ``epoch`` calls; None where its length is not known."""
+        return None if self.total_calls is None or self.passed(epoch) else epoch / self.total_calls
+
     def anneal_factor(self, epoch: int) -> float:
         """The factor on the LR after ``epoch`` calls, within or after the final stretch.
 

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import RandomSampler
 
 BatchNorm: Final = _BatchNorm
 """What every kind of BatchNorm derives from; torch's own ``update_bn`` asks for it too."""
@@ -49,3 +50,13 @@ def with_own_parts(module: nn.Module, children: dict[str, nn.Module | None]) -> 
     module._forward_hooks = module._forward_hooks.copy()
     module._forward_pre_hooks = module._forward_pre_hooks.copy()
     return module
+
+
+def draws_some(sampler: RandomSampler) -> bool:
+    """Whether a sampler draws another number of examples than there are."""
+    return sampler._num_samples is not None
+
+
+def file_writer(writer: Any) -> Any:
+    """What a ``SummaryWriter`` writes its own run with; None of another logger with its methods."""
+    return writer._get_file_writer() if hasattr(writer, "_get_file_writer") else None

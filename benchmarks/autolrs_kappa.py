@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from arc.methods.autolrs import PUBLISHED_KAPPA, best, propose
+from arc.methods.proposals import PUBLISHED_KAPPA, best, propose
 
 LR_RANGE = (1e-6, 10.0)
 TRIALS = 10

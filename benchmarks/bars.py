@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from proxy_eval import scores, stats
+from benchmarks.scored import Comparison, below, mean, span, within_task, worst
+from proxy_eval import stats
 from proxy_eval.report.rows import load
 from proxy_eval.report.stage import of_horizon, whole_seeds
 from proxy_eval.report.summary import title
@@ -57,22 +57,6 @@ class Bar(NamedTuple):
     held: bool
 
 
-class Comparison:
-    """The scored runs of one horizon, and arrays (runs, tasks, LR0s) of them."""
-
-    def __init__(self, rows: pd.DataFrame) -> None:
-        self.rows = rows
-        self.tasks = sorted(rows["task"].unique())
-        self.core = scores.core(rows)
-        every = sorted(rows["decade"].dropna().unique())
-        self.stress = [float(d) for d in every if d not in self.core]
-        self.labels = set(rows["label"])
-
-    def array(self, label: str, decades: list[float], column: str = "best") -> Array:
-        """Scores of a method."""
-        return scores.array(self.rows, label, column, decades=decades)
-
-
 def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
     """Our weights against the published ones, and the tasks in which they are clearly worse."""
     asked = f"better than the published weights, {policy} policy: 60 %, interval above 50 %, no task worse"
@@ -82,7 +66,7 @@ def improvement(found: Comparison, policy: str, ours: str, theirs: str) -> Bar:
     for i, task in enumerate(found.tasks):
         difference = (x - y)[:, i : i + 1]
         mean = float(np.nanmean(difference))
-        if mean < -CLEARLY and _within_task(difference) < 0:
+        if mean < -CLEARLY and within_task(difference) < 0:
             worse.append(f"{task} {mean:+.2f}")
     spans = (
         f"[{chance.low:.0%}, {chance.high:.0%}], seeds only [{chance.seeds_low:.0%}, {chance.seeds_high:.0%}]"
@@ -104,7 +88,7 @@ def candidates(found: Comparison, policy: str, shipped: Bar, others: list[str], 
 def periods(found: Comparison) -> Bar:
     """No collapse where decisions are denser or rarer than in training."""
     scored = {period: found.array(label, found.core) for period, label in PERIODS.items()}
-    said = ", ".join(f"{period}: {_mean(x):.3f} {_span(_mean, x, 3)}" for period, x in scored.items())
+    said = ", ".join(f"{period}: {mean(x):.3f} {span(mean, x, 3)}" for period, x in scored.items())
     usual = np.nanmean(scored["3"], (0, 2))
     collapsed = [
         f"{task} at {period} ({there:.2f})"
@@ -124,15 +108,15 @@ def worst_lr0(found: Comparison, view: str, words: str) -> Bar:
     for name, labels in RIVALS.items():
         rows = [found.array(label, found.core, view) for label in labels if label in found.labels]
         if rows:
-            arrays[name] = max(rows, key=lambda row: float(_worst(row)))
-    ranked = sorted(arrays, key=lambda name: -float(_worst(arrays[name])))
+            arrays[name] = max(rows, key=lambda row: float(worst(row)))
+    ranked = sorted(arrays, key=lambda name: -float(worst(arrays[name])))
     x = found.array(SHIPPED, found.core, view)
-    said = [f"ARC {_worst(x):.2f} {_span(_worst, x)}"]
+    said = [f"ARC {worst(x):.2f} {span(worst, x)}"]
     for name in ranked[:2]:
         y = arrays[name]
         need = "" if y.shape[-1] > 1 else ", no LR0"
-        said.append(f"{name} {_worst(y):.2f} {_span(_worst, y)}{need}")
-    low, _ = stats.interval(lambda a, b: _worst(a) - _worst(b), x, arrays[ranked[0]], seed=0)
+        said.append(f"{name} {worst(y):.2f} {span(worst, y)}{need}")
+    low, _ = stats.interval(lambda a, b: worst(a) - worst(b), x, arrays[ranked[0]], seed=0)
     return Bar(asked, "; ".join(said), low > 0)
 
 
@@ -140,16 +124,16 @@ def without_lr0(found: Comparison) -> Bar:
     """No LR given, against the oracle."""
     asked = "no LR given, annealed: 99 % of the oracle, lower end included"
     x = found.array(WITHOUT_LR0, found.core)
-    low, _ = stats.interval(_mean, x, seed=0)
-    return Bar(asked, f"{_mean(x):.3f} {_span(_mean, x, 3)}{_below(found, x, 0.95)}", low >= 0.99)
+    low, _ = stats.interval(mean, x, seed=0)
+    return Bar(asked, f"{mean(x):.3f} {span(mean, x, 3)}{below(found, x, 0.95)}", low >= 0.99)
 
 
 def any_lr0(found: Comparison) -> Bar:
     """From any LR0 of the grid."""
     asked = "from any LR0 of the grid: 95 % in every task, 98 % on average"
     x = found.array(SHIPPED, found.core)
-    held = bool(_mean(x) >= 0.98 and np.nanmean(x, (0, 2)).min() >= 0.95)
-    return Bar(asked, f"{_mean(x):.3f} {_span(_mean, x, 3)}{_below(found, x, 0.95)}", held)
+    held = bool(mean(x) >= 0.98 and np.nanmean(x, (0, 2)).min() >= 0.95)
+    return Bar(asked, f"{mean(x):.3f} {span(mean, x, 3)}{below(found, x, 0.95)}", held)
 
 
 def stress(found: Comparison) -> Bar:
@@ -157,7 +141,7 @@ def stress(found: Comparison) -> Bar:
     asked = "at the two stress LR0s: 90 % on average"
     x = found.array(SHIPPED, found.stress)
     each = ", ".join(f"{d:+g}: {np.nanmean(x[..., i]):.3f}" for i, d in enumerate(found.stress))
-    return Bar(asked, f"{_mean(x):.3f} ({each}){_below(found, x, 0.9)}", bool(_mean(x) >= 0.9))
+    return Bar(asked, f"{mean(x):.3f} ({each}){below(found, x, 0.9)}", bool(mean(x) >= 0.9))
 
 
 def divergence(found: Comparison) -> Bar:
@@ -185,33 +169,6 @@ def bars(found: Comparison) -> Iterator[Bar]:
         yield worst_lr0(found, "best", "equal steps")
         yield worst_lr0(found, "best_within", "equal total cost")
         yield from (any_lr0(found), stress(found), divergence(found))
-
-
-def _worst(array: Array) -> Array:
-    """Mean over tasks of the lowest LR0's mean over runs; leading axes are kept."""
-    lowest: Array = np.nanmean(array, -3).min(-1).mean(-1)
-    return lowest
-
-
-def _mean(array: Array) -> Array:
-    return stats.mean(array, (-3, -2, -1))
-
-
-def _span(statistic: Callable[..., Array], array: Array, digits: int = 2) -> str:
-    found = stats.estimate(statistic, array, seed=0)
-    whole = f"[{found.low:.{digits}f}, {found.high:.{digits}f}]"
-    return f"{whole}, seeds only [{found.seeds_low:.{digits}f}, {found.seeds_high:.{digits}f}]"
-
-
-def _within_task(difference: Array) -> float:
-    """The upper end of the mean of one task, where only seeds can be redrawn."""
-    return stats.interval(_mean, difference, seed=0, redraw="seeds")[1]
-
-
-def _below(found: Comparison, array: Array, bound: float) -> str:
-    of = zip(found.tasks, np.nanmean(array, (0, 2)).tolist(), strict=True)
-    listed = ", ".join(f"{task} {score:.3f}" for task, score in of if score < bound)
-    return f"; below {bound:g}: {listed or 'none'}"
 
 
 def main(argv: list[str] | None = None) -> int:

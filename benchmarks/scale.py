@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_gen import schema, store
+from data_gen import reading, schema, store
 from data_gen.counts import Counts, by_task
 
 WINDOW_BYTES = 3600
@@ -39,7 +39,7 @@ def measured(directory: str) -> tuple[dict[str, Counts], float]:
     tasks: dict[str, Counts] = {}
     paths = store.parts(directory)
     rows = 0
-    for _, trials in store.stream(paths, schema.TRIAL):
+    for _, trials in reading.stream(paths, schema.TRIAL):
         if isinstance(trials, Exception):
             raise trials
         rows += len(trials)

@@ -19,7 +19,7 @@ import torch
 from arc.actions import Action
 from benchmarks.data_gen import fingerprint, trial_of
 from data_gen import trial
-from data_gen.generate import loaded
+from data_gen.unit import loaded
 from tasks import registry
 from tasks.loop import TaskRun
 from tasks.together import Together

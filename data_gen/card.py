@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from data_gen import schema, store
+from data_gen import reading, schema, store
 from data_gen.counts import Counts, by_task
 from tasks.errors import InputError
 from tasks.work import places
@@ -41,7 +41,7 @@ def write(out: str, command: str) -> None:
     axes: dict[str, Counter[str]] = {name: Counter() for name in ("optimizer", "data", "period")}
     whole = Counts()
     machines: set[str] = set()
-    for _, table in store.stream(store.parts(out), schema.TRIAL):
+    for _, table in reading.stream(store.parts(out), schema.TRIAL):
         if isinstance(table, InputError):
             raise table
         whole.add(table)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from arc.actions import Action
-from data_gen import schema, store
+from data_gen import reading, schema, store
 from data_gen.samples import KEPT, samples_of
 from tasks.errors import InputError
 from tasks.work import cli, places
@@ -100,7 +100,7 @@ def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
     tables: list[pa.Table] = []
     seen: set[str] = set()
     last = None
-    for path, table in store.stream(paths, schema.TRIAL, COLUMNS):
+    for path, table in reading.stream(paths, schema.TRIAL, COLUMNS):
         if isinstance(table, InputError):
             raise table
         runs = set(table["run_id"].to_pylist())
@@ -110,7 +110,7 @@ def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
         tables.append(table)
         bar.update(path != last)
         last = path
-        pieces = sum(len(t) for t in tables if store.GROUPED in (t.schema.metadata or {}))
+        pieces = sum(len(t) for t in tables if reading.GROUPED in (t.schema.metadata or {}))
         if len(tables) == PARTS or pieces >= ROWS:
             yield _together(tables)
             tables = []

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from data_gen import card, schema, store
+from data_gen import card, reading, schema, store
 from tasks.errors import InputError
 from tasks.work import cli, places
 
@@ -68,7 +68,7 @@ def pack(config: PackConfig) -> int:
 
 def _write(path: str, files: Sequence[str], wanted: set[str], bar: Any) -> int:
     """One pack of the wanted runs in these files; how many rows it has."""
-    version = {"arc.schema_version": str(schema.VERSION), store.GROUPED.decode(): "whole runs"}
+    version = {"arc.schema_version": str(schema.VERSION), reading.GROUPED.decode(): "whole runs"}
     losses = [field.name for field in schema.TRIAL if pa.types.is_list(field.type)]
     made: dict[str, Any] = {}
     rows = 0
@@ -94,7 +94,7 @@ def _groups(files: Sequence[str], wanted: set[str], bar: Any) -> Iterator[list[p
     """The wanted runs, each once, about :data:`GROUP` rows at a time."""
     tables: list[pa.Table] = []
     left, last = set(wanted), None
-    for path, table in store.stream(files, schema.TRIAL):
+    for path, table in reading.stream(files, schema.TRIAL):
         if isinstance(table, InputError):
             raise table
         fresh = table.filter(pc.is_in(table["run_id"], pa.array(sorted(left), pa.string())))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_gen import store, trial
-from data_gen.trial import Trial
+from data_gen.trial_settings import Trial
 from tasks.base import Data, Task
 from tasks.loop import TaskRun
 from tasks.stacked import in_lockstep
@@ -24,13 +24,13 @@ from tasks.together.twin import NotStackable
 from tasks.work.processes import Tick
 
 if TYPE_CHECKING:
-    from data_gen.generate import TrialUnit
+    from data_gen.unit import TrialUnit
 
 Rows = list[dict[str, Any]]
 
 
 def mode(size: int) -> str:
-    """How the branches of a stacked trial are trained, in :class:`data_gen.trial.Trial`."""
+    """How the branches of a stacked trial are trained, in :class:`data_gen.trial_settings.Trial`."""
     return f"stack {size}"
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from data_gen import label, schema, store
+from data_gen import label, reading, schema, store
 from data_gen.counts import Counts, by_task
 from tasks.errors import InputError
 from tasks.work import cli, places
@@ -90,7 +90,7 @@ def _footers(paths: Sequence[str], seed: int | None) -> Iterator[dict[str, Count
         except InputError as error:
             return error
 
-    return store.ahead(attempt, paths)
+    return reading.ahead(attempt, paths)
 
 
 def _seeds(group: Any) -> tuple[int | None, int | None]:
@@ -115,7 +115,7 @@ def _read(
     paths: Sequence[str], seed: int | None, columns: Sequence[str] | None
 ) -> Iterator[dict[str, Counts] | InputError]:
     """Everything that counts, from the rows themselves."""
-    for _, trials in store.stream(paths, schema.TRIAL, columns):
+    for _, trials in reading.stream(paths, schema.TRIAL, columns):
         if isinstance(trials, InputError):
             yield trials
             continue

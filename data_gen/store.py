@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,17 +22,6 @@ from tasks.work.places import exists as exists
 from tasks.work.places import filesystem as filesystem
 from tasks.work.places import is_directory as is_directory
 from tasks.work.places import join, replacing
-
-BATCH = 128
-"""Parts that :func:`stream` reads ahead."""
-
-GROUPED = b"arc.groups"
-"""Key in the metadata of a pack each of whose row groups has whole runs."""
-PIECE = 128
-"""A row group of a pack counts as so many parts."""
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 def part_path(root: str, task: str, run_id: str) -> str:
@@ -174,59 +161,6 @@ def footer(path: str) -> pq.FileMetaData:
 def count_rows(path: str) -> int:
     """Rows of one part, from its footer; InputError where it is damaged."""
     return int(footer(path).num_rows)
-
-
-def stream(
-    paths: Sequence[str], expected: pa.Schema, columns: Sequence[str] | None = None
-) -> Iterator[tuple[str, pa.Table | InputError]]:
-    """Each part as :func:`read` returns it, or the error that it raises, in the order of ``paths``.
-
-    A pack comes in pieces of whole runs (:data:`GROUPED`), so that its size is no matter.
-    """
-
-    def attempt(piece: tuple[str, int | None]) -> tuple[str, pa.Table | InputError]:
-        path, group = piece
-        try:
-            return path, read(path, expected, columns, group)
-        except InputError as error:
-            return path, error
-
-    yield from ahead(attempt, [(path, group) for path in paths for group in _groups(path)])
-
-
-def ahead(work: Callable[[T], U], pieces: Sequence[T]) -> Iterator[U]:
-    """``work`` of each piece, in their order: two threads for each core are ahead by up to two batches.
-
-    A batch holds :data:`BATCH` parts, or as much of packs.
-    """
-    batches: list[list[T]] = [[]]
-    room = BATCH
-    for piece in pieces:
-        weight = PIECE if isinstance(piece, tuple) and piece[1] is not None else 1
-        if room < weight:
-            batches.append([])
-            room = BATCH
-        batches[-1].append(piece)
-        room -= weight
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        coming = [pool.submit(work, piece) for piece in batches[0]]
-        for following in [*batches[1:], []]:
-            current, coming = coming, [pool.submit(work, piece) for piece in following]
-            while current:
-                yield current.pop(0).result()  # popped: what was read is not kept
-
-
-def _groups(path: str) -> Sequence[int | None]:
-    """The row groups of a pack that has whole runs in each; (None,) for any other file: it is read whole."""
-    if not places.stem(path).startswith("pack-"):
-        return (None,)
-    filesystem_, inner = filesystem(path)
-    try:
-        with pq.ParquetFile(filesystem_.open_input_file(inner)) as file:
-            grouped = GROUPED in (file.schema_arrow.metadata or {})
-            return range(file.metadata.num_row_groups) if grouped else (None,)
-    except (pa.ArrowException, OSError):  # whoever reads it will say so
-        return (None,)
 
 
 def read_all(root: str, expected: pa.Schema) -> Iterator[tuple[str, pa.Table]]:

@@ -14,11 +14,11 @@ from proxy_eval import plan as plans
 from proxy_eval.comparison_run import ComparisonUnit
 from tasks.errors import InputError
 from tasks.work import cli, places, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareConfig:
+class CompareConfig(Executed):
     """Keys of ``configs/proxy_eval.compare.yaml``, where each is explained."""
 
     methods: Any
@@ -40,12 +40,6 @@ class CompareConfig:
     data: str
     data_dir: Any
     device: str
-    workers: str
-    executor: str
-    num_cpus: float
-    num_gpus: float
-    timeout: float
-    shard: str | None
     estimate: bool
     out: str
 
@@ -62,7 +56,7 @@ class CompareConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"got {name}={value}, need an integer >= 1 or null")
-        Executor.of(self)
+        super().__post_init__()
         places.check_local("controller", self.controller)
         if self.frequencies is not None and not (
             len(self.frequencies) == 3

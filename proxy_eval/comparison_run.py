@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,30 +15,21 @@ from arc.methods.controlled import Controlled
 from arc.methods.method import Method
 from arc.methods.step_sampling import StepSampling
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import comparison_schema as schema
 from proxy_eval import memory, methods
-from proxy_eval.kept import Kept, Measured
-from proxy_eval.made_with import made_with
+from proxy_eval.kept import Kept, Untrained, untrained
 from proxy_eval.unfinished import Unfinished, now
 from proxy_eval.watched import WatchedRun, budget
 from tasks import registry
 from tasks.base import Source
 from tasks.errors import InputError
-from tasks.loop import Evaluation
 from tasks.seeding import derive
 from tasks.work import workers
 from tasks.work.checkpoint import Checkpoint
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What a method may raise for reasons of its own; anything else is an error of the program."""
-
-
-class Untrained(NamedTuple):
-    """A model before its first step, on the two splits."""
-
-    val: Evaluation
-    test: Measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +90,7 @@ class ComparisonUnit:
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
         """Run it and write its part; goes on where a killed process has left a checkpoint."""
-        table = pa.Table.from_pylist([self.row(tick)], schema=schema.RUN.with_metadata(made_with()))
+        table = pa.Table.from_pylist([self.row(tick)], schema=schema.RUN.with_metadata(schema.made_with()))
         store.write(self.path, table)
         Checkpoint(self.path).delete()
         return 1
@@ -182,16 +173,6 @@ class ComparisonUnit:
 
 
 _CURVES = ("lr", "train_loss", "val_loss", "val_metric", "charged")
-_UNTRAINED: dict[object, Untrained] = {}
-
-
-def untrained(run: WatchedRun, key: object) -> Untrained:
-    """What a run is worth before its first step, measured once per process and ``key``."""
-    if key not in _UNTRAINED:
-        if len(_UNTRAINED) >= 256:
-            _UNTRAINED.clear()
-        _UNTRAINED[key] = Untrained(run.evaluate("val"), Measured.of(run, 0))
-    return _UNTRAINED[key]
 
 
 def decisions(method: Method | None) -> list[Decision]:
@@ -199,9 +180,3 @@ def decisions(method: Method | None) -> list[Decision]:
     if isinstance(method, StepSampling):
         method = method.then
     return method.decisions if isinstance(method, Controlled) else []
-
-
-def settings_of(task: str, scale: str) -> str:
-    """A hash of a task's numbers."""
-    encoded = json.dumps(asdict(registry.get(task, scale)), sort_keys=True, default=str).encode()
-    return hashlib.sha256(encoded).hexdigest()[:16]

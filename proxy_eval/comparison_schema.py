@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
 import pyarrow as pa
+import torch
 
 from data_gen import store
 from tasks.errors import InputError
+from tasks.work import machine
 
 VERSION = 2
 """Part of run_id: a change of the schema or of how a run is measured starts a new set of runs."""
@@ -99,3 +104,11 @@ def read(path: str, expected: pa.Schema = RUN) -> pa.Table:
     for name in SINCE_2:
         table = table.append_column(expected.field(name), pa.nulls(len(table), expected.field(name).type))
     return table.select(expected.names)
+
+
+@functools.cache
+def made_with() -> dict[str, str]:
+    """Metadata of a part: the versions and the hardware that made its run."""
+    cuda = torch.cuda.is_available()
+    name = torch.cuda.get_device_name() if cuda else f"{machine.processor()}, one thread per run"
+    return {"arc.versions": json.dumps(store.versions()), "arc.machine": name}

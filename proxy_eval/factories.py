@@ -76,7 +76,7 @@ def line_search(run: Run, steps: int) -> Method:
 
 def one_cycle(run: Run, steps: int, **options: Any) -> Method:
     """One cycle after an LR range test."""
-    from arc.methods.range_test import OneCycle
+    from arc.methods.one_cycle import OneCycle
 
     return OneCycle(**options)
 

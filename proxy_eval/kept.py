@@ -29,6 +29,25 @@ class Measured(NamedTuple):
         return cls(epoch, test.loss, math.nan if test.metric is None else test.metric)
 
 
+class Untrained(NamedTuple):
+    """A model before its first step, on the two splits."""
+
+    val: Evaluation
+    test: Measured
+
+
+_UNTRAINED: dict[object, Untrained] = {}
+
+
+def untrained(run: WatchedRun, key: object) -> Untrained:
+    """What a run is worth before its first step, measured once per process and ``key``."""
+    if key not in _UNTRAINED:
+        if len(_UNTRAINED) >= 256:
+            _UNTRAINED.clear()
+        _UNTRAINED[key] = Untrained(run.evaluate("val"), Measured.of(run, 0))
+    return _UNTRAINED[key]
+
+
 class _State(NamedTuple):
     epoch: int
     val_loss: float

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import methods, suite
-from proxy_eval.comparison_run import ComparisonUnit, settings_of
+from proxy_eval.comparison_run import ComparisonUnit
+from tasks import registry
 from tasks.base import Source, source_of
 from tasks.errors import InputError
 
@@ -108,6 +111,12 @@ def places(
             )
         )
     return found
+
+
+def settings_of(task: str, scale: str) -> str:
+    """A hash of a task's numbers."""
+    encoded = json.dumps(asdict(registry.get(task, scale)), sort_keys=True, default=str).encode()
+    return hashlib.sha256(encoded).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

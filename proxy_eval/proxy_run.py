@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval.comparison_run import decisions
 from proxy_eval.controllers import Arc
 from proxy_eval.watched import WatchedRun, follow

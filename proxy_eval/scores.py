@@ -78,7 +78,9 @@ def references(rows: pd.DataFrame) -> dict[str, Reference]:
         before = _mean(quality(chosen, chosen["untrained_val_metric"], chosen["untrained_val_loss"]))
         target = before + 0.9 * (float(validated(chosen).mean()) - before)
         if oracle["best"] > start:
-            found[str(task)] = Reference(method=method, lr0=lr0, untrained=start, oracle=oracle, target=target)
+            found[str(task)] = Reference(
+                method=method, lr0=lr0, untrained=start, oracle=oracle, target=target
+            )
     return found
 
 
@@ -94,8 +96,8 @@ def scored(rows: pd.DataFrame, found: dict[str, Reference]) -> pd.DataFrame:
     """The rows of tasks that have a reference, with a score per view and the LR0's distance.
 
     A score is (quality - untrained) / (oracle - untrained), 0 where that is below 0 or not finite and
-    where the method failed. ``of_oracle``: whether it is the oracle's method. ``decade``: log10 of LR0 over the middle of the task's grid, in half decades;
-    NaN for methods without LR0.
+    where the method failed. ``of_oracle``: whether it is the oracle's method. ``decade``: log10 of LR0
+    over the middle of the task's grid, in half decades; NaN for methods without LR0.
     """
     kept = rows[rows["task"].isin(list(found)) & (rows["label"] != ORACLE)].copy()
     low = kept["task"].map({t: r.untrained for t, r in found.items()}).astype(float)

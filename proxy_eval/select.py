@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from arc.network import weights
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import suite
 from proxy_eval.controllers import code_digest
 from proxy_eval.level import choose, last_scores
@@ -31,7 +31,7 @@ from tasks.base import source_of
 from tasks.errors import InputError
 from tasks.recipe import Recipe
 from tasks.work import board, places, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 from training.distill import candidates
 
 RULES = ("level", "mean")
@@ -40,7 +40,7 @@ SUITES = ("zoo_suite", "dev_suite")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectConfig:
+class SelectConfig(Executed):
     """Keys of ``configs/proxy_eval.yaml``, where each is explained."""
 
     candidates: str
@@ -61,12 +61,6 @@ class SelectConfig:
     data: str
     data_dir: Any
     device: str
-    workers: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
     tensorboard: str | None = None
 
     def __post_init__(self) -> None:
@@ -85,7 +79,7 @@ class SelectConfig:
             optimizers.check(self.optimizer)
         for name in ("candidates", "out"):
             places.check_local(name, getattr(self, name))
-        Executor.of(self)
+        super().__post_init__()
 
 
 def select(config: SelectConfig) -> int:

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from arc.methods.method import Method
 from proxy_eval import memory
-from proxy_eval.clock import Clock
 from proxy_eval.kept import Kept
 from proxy_eval.watched import Epoch, Followed, WatchedRun, follow
 from tasks.work import workers
 from tasks.work.checkpoint import Checkpoint
 from tasks.work.processes import Stopped
+
+T = TypeVar("T")
+
+
+class Clock:
+    """Wall and CPU time of what runs inside it."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+    def __enter__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.wall += time.perf_counter() - self._wall
+        self.cpu += time.thread_time() - self._cpu
+
+    def time(self, iterator: Iterator[T]) -> T | None:
+        """The next of an iterator, or None at its end; timed."""
+        with self:
+            return next(iterator, None)
 
 
 @dataclass

@@ -195,14 +195,5 @@ class Task(ABC):
             )
         data.check()
         if isinstance(data, Stream):
-            if data.batch_size not in (None, self.batch_size):
-                raise TaskError(
-                    f"the stream has batch_size={data.batch_size}, {name} has {self.batch_size}: make the "
-                    "DataLoader with batch_size=self.batch_size"
-                )
-            if self.meter() is None:
-                raise TaskError(
-                    f"{name} has a stream, whose metric is accumulated: it needs meter(), which may return a "
-                    "tasks.metrics.mean.Mean"
-                )
+            data.check_for(name, batch_size=self.batch_size, accumulated=self.meter() is not None)
         return data

@@ -11,8 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+)
 
+from arc import torch_private
+from tasks.errors import TaskError
 from tasks.seeding import derive
 
 Key = tuple[int, list[int]]
@@ -56,6 +66,52 @@ class Rows:
                 rows = order[i * self._batch_size : (i + 1) * self._batch_size]
                 yield derive(self._seed, number, i), rows.tolist()
             skipped = 0
+
+
+def drawable(own: DataLoader[Any]) -> bool:
+    """Whether its batches can be drawn anew: a map-style data set in random or in plain order."""
+    sampler = own.sampler
+    plain = isinstance(sampler, SequentialSampler) or (
+        isinstance(sampler, RandomSampler)
+        and not sampler.replacement
+        and not torch_private.draws_some(sampler)
+    )
+    return plain and type(own.batch_sampler) is BatchSampler and not isinstance(own.dataset, IterableDataset)
+
+
+def loader(given: Any, batch_size: int | None, split: str, *, shuffle: bool = False) -> DataLoader[Any]:
+    """What was given for a split as a DataLoader; TaskError where it is none and cannot become one."""
+    if isinstance(given, DataLoader):
+        if (
+            given.num_workers
+            and given.multiprocessing_context is None
+            and "fork" in mp.get_all_start_methods()
+        ):
+            # A stage's worker would spawn, which takes seconds and cannot find what a task file defines.
+            given.multiprocessing_context = "fork"
+        return given
+    if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
+        raise TaskError(
+            f"got a {type(given).__name__} for {split}, need a DataLoader, or a data set that has a length "
+            "and an index"
+        )
+    if batch_size is None:
+        raise TaskError(f"got a data set for {split}: say batch_size=self.batch_size")
+    return DataLoader(given, batch_size, shuffle=shuffle)
+
+
+def size_of(own: DataLoader[Any]) -> int:
+    """Examples of its batches."""
+    assert own.batch_size is not None
+    return own.batch_size
+
+
+def length_of(own: DataLoader[Any]) -> int:
+    """Batches of a pass (TaskError where it does not say)."""
+    try:
+        return len(own)
+    except TypeError:
+        raise TaskError("the training DataLoader has no length: give pass_steps=") from None
 
 
 def drawing_from(own: DataLoader[Any], seed: int) -> Iterator[Any]:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing as mp
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, RandomSampler
 
 from tasks.errors import TaskError
-from tasks.fetch import Fetch, Keys, Rows, drawing_from, worker_processes
+from tasks.fetch import (
+    Fetch,
+    Keys,
+    Rows,
+    drawable,
+    drawing_from,
+    length_of,
+    loader,
+    size_of,
+    worker_processes,
+)
 from tasks.seeding import derive
 from tasks.splits import Batch, hash_batch, rows_of
 from tasks.stream import Split, Stream
@@ -61,19 +70,19 @@ class Loaders(Stream):
         version: str = "",
     ) -> None:
         self._loaders: dict[str, DataLoader[Any]] = {
-            "train": _loader(train, batch_size, "train", shuffle=True),
-            "val": _loader(val, batch_size, "val"),
-            "test": _loader(test, batch_size, "test"),
+            "train": loader(train, batch_size, "train", shuffle=True),
+            "val": loader(val, batch_size, "val"),
+            "test": loader(test, batch_size, "test"),
         }
         self._names, self._version = names, version
         own = self._loaders["train"]
         self.batch_size = own.batch_size
         if drawable(own):
-            self.pass_steps = len(own.dataset) // _size(own)  # type: ignore[arg-type]
+            self.pass_steps = len(own.dataset) // size_of(own)  # type: ignore[arg-type]
             if not self.pass_steps:
                 raise TaskError(f"got batch_size={own.batch_size}, need at most the examples of train")
         else:
-            self.pass_steps = pass_steps or _length(own)
+            self.pass_steps = pass_steps or length_of(own)
 
     def sized(self, batch_size: int) -> Loaders:
         """The same data in training batches of another size, where they are drawn anew."""
@@ -100,7 +109,7 @@ class Loaders(Stream):
         own = self._loaders[split]
         if not drawable(own):
             return map(self._named, drawing_from(own, derive(split, "evaluation")))
-        rows = torch.arange(len(own.dataset)).split(_size(own))  # type: ignore[arg-type]
+        rows = torch.arange(len(own.dataset)).split(size_of(own))  # type: ignore[arg-type]
         return self._fetched(own, [(derive(split, i), r.tolist()) for i, r in enumerate(rows)])
 
     def count(self, split: Split) -> int:
@@ -182,44 +191,3 @@ class Loaders(Stream):
                 f"got a batch of {shapes}, need one row for each of the {rows_of(named)} examples"
             )
         return named
-
-
-def drawable(own: DataLoader[Any]) -> bool:
-    """Whether its batches can be drawn anew: a map-style data set in random or in plain order."""
-    sampler = own.sampler
-    plain = isinstance(sampler, SequentialSampler) or (
-        isinstance(sampler, RandomSampler) and not sampler.replacement and sampler._num_samples is None
-    )
-    return plain and type(own.batch_sampler) is BatchSampler and not isinstance(own.dataset, IterableDataset)
-
-
-def _loader(given: Any, batch_size: int | None, split: str, *, shuffle: bool = False) -> DataLoader[Any]:
-    if isinstance(given, DataLoader):
-        if (
-            given.num_workers
-            and given.multiprocessing_context is None
-            and "fork" in mp.get_all_start_methods()
-        ):
-            # A stage's worker would spawn, which takes seconds and cannot find what a task file defines.
-            given.multiprocessing_context = "fork"
-        return given
-    if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
-        raise TaskError(
-            f"got a {type(given).__name__} for {split}, need a DataLoader, or a data set that has a length "
-            "and an index"
-        )
-    if batch_size is None:
-        raise TaskError(f"got a data set for {split}: say batch_size=self.batch_size")
-    return DataLoader(given, batch_size, shuffle=shuffle)
-
-
-def _size(own: DataLoader[Any]) -> int:
-    assert own.batch_size is not None
-    return own.batch_size
-
-
-def _length(own: DataLoader[Any]) -> int:
-    try:
-        return len(own)
-    except TypeError:
-        raise TaskError("the training DataLoader has no length: give pass_steps=") from None

@@ -11,6 +11,7 @@ import arc
 from data_gen import generate, label
 from data_gen.generate import GenerateConfig
 from data_gen.label import LabelConfig
+from data_gen.unit import load
 from proxy_eval import methods, select
 from proxy_eval.select import SelectConfig
 from tasks.base import Source
@@ -23,7 +24,7 @@ from training.config import TrainingConfig
 
 
 def test_methods_are_compared_on_a_task_file():
-    task, data = generate.load(TINY, "mini", Source(), "cpu")
+    task, data = load(TINY, "mini", Source(), "cpu")
     final = {}
     for name in ("constant", "cosine", "arc"):
         run = TaskRun(task, data, optimizer="adam", lr=1e-2, seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.errors import InputError
 from tasks.work import places
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 from training.distill import fingerprint
 from training.targets import KINDS
 
@@ -20,7 +20,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(Executed):
     """Keys of ``configs/training.yaml``, where each is explained."""
 
     samples: str
@@ -38,13 +38,7 @@ class TrainingConfig:
     precision: str
     seed: int
     device: str
-    workers: str
     tensorboard: str | None = None
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("candidates", "epochs", "batch_size"):
@@ -55,7 +49,7 @@ class TrainingConfig:
         for name, known in (("targets", KINDS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
-        Executor.of(self)
+        super().__post_init__()
         if not 0 < self.lr < math.inf:
             raise InputError(f"got lr={self.lr}, need a positive number")
         if not 0 < self.holdout < 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import json
-import math
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from arc.history.observation import NAMES
 from arc.network import weights
 from arc.network.estimator import Estimator
 from data_gen import store
@@ -23,15 +21,16 @@ from data_gen.sweep import best
 from tasks.errors import InputError
 from tasks.seeding import derive
 from tasks.work import cli, places, workers
-from tasks.work.executor import Executor
-from training import observations
-from training.fit_estimator import Recipe, answers, fit
+from tasks.work.executor import Executed, Executor
+from training import observing
+from training.fit_estimator import Recipe, fit
 from training.observations import Observations
+from training.offline import judged, report
 from training.unfinished import Unfinished
 
 
 @dataclass(frozen=True, kw_only=True)
-class MovementConfig:
+class MovementConfig(Executed):
     """Keys of ``configs/training.movement.yaml``, where each is explained."""
 
     sweeps: str
@@ -44,12 +43,6 @@ class MovementConfig:
     lr: float
     actions: float
     seed: int
-    workers: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         if self.candidates < 0 or self.epochs < 1 or self.folds < 0 or self.folds == 1:
@@ -60,7 +53,7 @@ class MovementConfig:
         if not 0 <= self.without <= 1:
             raise InputError(f"got without={self.without}, need a share from 0 to 1")
         places.check_local("out", self.out)
-        Executor.of(self)
+        super().__post_init__()
 
     @property
     def recipe(self) -> Recipe:
@@ -147,9 +140,9 @@ def card(made: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=1)
 def load(config: MovementConfig) -> Observations:
     """The observations, once per process; of samples without movement only a share, drawn by run."""
-    found = [observations.from_sweeps(config.sweeps, best.table(config.sweeps))]
+    found = [observing.from_sweeps(config.sweeps, best.table(config.sweeps))]
     if config.samples is not None:
-        samples = observations.from_samples(config.samples, best.table(config.sweeps))
+        samples = observing.from_samples(config.samples, best.table(config.sweeps))
         draws = {run: derive(config.seed, run, "without") % 1000 / 1000 for run in set(samples.runs.tolist())}
         drawn = np.array([draws[run] < config.without for run in samples.runs.tolist()])
         found.append(samples.select((samples.numbers[:, 0] > 0) | drawn))
@@ -159,28 +152,6 @@ def load(config: MovementConfig) -> Observations:
 def held_tasks(data: Observations, folds: int, fold: int) -> list[str]:
     """The tasks of a fold: every ``folds``-th by name."""
     return sorted(set(data.tasks.tolist()))[fold::folds]
-
-
-def judged(network: Estimator, held: Observations) -> pd.DataFrame:
-    """What a network says of trainings that it was not fitted to, beside what is known of them."""
-    answer = answers(network, held)
-    probabilities = answer.logits.softmax(1).numpy()
-    return pd.DataFrame(
-        {
-            "task": held.tasks,
-            "run": held.runs,
-            "distance": held.distance,
-            "estimate": answer.distance.numpy(),
-            "spread": answer.spread.numpy(),
-            "calls": np.round(10 ** held.numbers[:, NAMES.index("calls")].astype(float)).astype(int),
-            "steps": held.steps,
-            "parameters": held.parameters,
-            "moved": held.numbers[:, 0] > 0,
-            "label": held.label,
-            **{f"p_{i}": probabilities[:, i] for i in range(3)},
-            **{f"loss_{i}": held.losses[:, i] for i in range(3)},
-        }
-    )
 
 
 def train(config: MovementConfig) -> int:
@@ -198,50 +169,6 @@ def train(config: MovementConfig) -> int:
         (Path(config.out) / "offline.json").write_text(json.dumps(summary, indent=1) + "\n")
         print(json.dumps(summary, indent=1))
     return workers.report(outcome, unit_name="candidates")
-
-
-def report(found: pd.DataFrame) -> dict[str, Any]:
-    """Errors of the folds' answers; every task counts alike."""
-    known = found[found["distance"].notna() & found["moved"]]
-    bins = {
-        "steps": (0, 30, 100, 300, 10**9),
-        "parameters": (0, 30_000, 300_000, 10**12),
-        "calls": (0, 1, 2, 5, 10**6),
-    }
-    summary: dict[str, Any] = {"all": measures(known)}
-    for column, edges in bins.items():
-        cut = pd.cut(known[column], edges)
-        summary[column] = {str(k): measures(part) for k, part in known.groupby(cut, observed=True)}
-    summary["task"] = {str(k): measures(part) for k, part in known.groupby("task")}
-    quarter = pd.qcut(known["spread"], 4, duplicates="drop")
-    summary["calibration"] = {
-        str(k): {
-            "said": round(float(part["spread"].mean()), 3),
-            "was": round(float((part["estimate"] - part["distance"]).abs().mean()), 3),
-        }
-        for k, part in known.groupby(quarter, observed=True)
-    }
-    return summary
-
-
-def measures(part: pd.DataFrame) -> dict[str, float | None]:
-    """Mean absolute error in decades (tasks alike), share of right directions where a decade or more off."""
-    errors = (part["estimate"] - part["distance"]).abs()
-    far = part["distance"].abs() >= 1
-    right = np.sign(part["estimate"]) == np.sign(part["distance"])
-    return {
-        "error": round(float(errors.groupby(part["task"]).mean().mean()), 3),
-        "direction": round(float(right[far].mean()), 4),
-        "rank": _rank(part),
-        "rows": len(part),
-    }
-
-
-def _rank(part: pd.DataFrame) -> float | None:
-    """Spearman's correlation; None where one of the two never changes."""
-    if part["estimate"].nunique() < 2 or part["distance"].nunique() < 2:
-        return None
-    return round(float(part["estimate"].corr(part["distance"], method="spearman")), 3)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from data_gen.samples import SAMPLE
 from tasks.errors import InputError
 from tasks.seeding import derive
 from tasks.work import cli, places, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 from training import dataset, fast
 from training.baselines import BASELINES, baseline
 from training.candidates import load
@@ -38,7 +37,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyConfig:
+class StudyConfig(Executed):
     """Keys of ``configs/training.study.yaml``, where each is explained."""
 
     samples: str
@@ -50,12 +49,6 @@ class StudyConfig:
     holdout: float
     seed: int
     seeds: int
-    workers: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "seeds"):
@@ -63,7 +56,7 @@ class StudyConfig:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
         for name in ("out", "fits"):
             places.check_local(name, getattr(self, name))
-        Executor.of(self)
+        super().__post_init__()
         self.recipe(0)
 
     def recipe(self, seed: int) -> TrainingConfig:

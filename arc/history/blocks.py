@@ -8,7 +8,9 @@ from typing import Final
 import numpy as np
 
 POINTS: Final = 25
-"""Points that a call becomes."""
+"""Points that a call becomes for a network."""
+STRETCHES: Final = 8
+"""Stretches of a call whose means tell how much its losses scatter."""
 
 
 def blocks(losses: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -39,3 +41,11 @@ def blocks(losses: Sequence[float]) -> tuple[list[float], list[float]]:
     spread = np.sqrt(np.add.reduceat(squares, starts) / np.maximum(sizes - 1, 1) / 2)
     means: list[float] = (np.add.reduceat(values, starts) / sizes).tolist()
     return means, spread.tolist()
+
+
+def stretches(losses: Sequence[float]) -> tuple[float, ...]:
+    """Means of up to :data:`STRETCHES` parts of equal length; what is over is left out at the beginning."""
+    size = max(1, len(losses) // STRETCHES)
+    count = min(STRETCHES, len(losses))
+    kept = losses[len(losses) - size * count :]
+    return tuple(sum(kept[i : i + size]) / size for i in range(0, len(kept), size))

@@ -44,7 +44,7 @@ class Call:
         mean: of the finite training losses; NaN if none is.
         first: the first of them that is finite; NaN likewise.
         bad: share of them that is not finite.
-        blocks: means of up to :data:`~arc.history.losses.BLOCKS` stretches of them.
+        blocks: means of up to :data:`~arc.history.blocks.STRETCHES` stretches of them.
         losses: the period's losses when it ends with this call; otherwise empty.
         stride: steps from one of ``losses`` to the next.
         estimate: what a network that sees movement says of it; None where it was not asked. Every rank asks

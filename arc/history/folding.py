@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from arc.history.weights import Weight
-from arc.recovery.files import rank
+from arc.tensors import rank
 
 COLUMNS: Final = 1024
 """Of a sketch. A tensor's norm is off by 1 / sqrt(2 COLUMNS), its cosine by at most 1 / sqrt(COLUMNS)

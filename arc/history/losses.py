@@ -10,18 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc.history.blocks import blocks
+from arc.history.blocks import blocks, stretches
 from arc.history.course import Call
-from arc.numbers import number
+from arc.tensors import number
 
 CAPACITY: Final = 1024
 """Losses kept per period."""
 
 Loss = float | int | np.number[Any] | Tensor
-
-
-BLOCKS: Final = 8
-"""Stretches of a call whose means tell how much its losses scatter."""
 
 
 class LossBuffer:
@@ -152,7 +148,7 @@ class LossBuffer:
             found,
             mean=sum(finite) / len(finite),
             first=finite[0],
-            blocks=_blocks(finite),
+            blocks=stretches(finite),
             means=means,
             spreads=spreads,
         )
@@ -192,11 +188,3 @@ class LossBuffer:
         self._count = len(self._values)
         self.stride, self._seen = int(state["stride"]), int(state["seen"])
         self._call_start, self._dropped = int(state["call_start"]), float(state["dropped"])
-
-
-def _blocks(losses: list[float]) -> tuple[float, ...]:
-    """Means of up to :data:`BLOCKS` stretches of equal length; what is over is left out at the beginning."""
-    size = max(1, len(losses) // BLOCKS)
-    count = min(BLOCKS, len(losses))
-    kept = losses[len(losses) - size * count :]
-    return tuple(sum(kept[i : i + size]) / size for i in range(0, len(kept), size))

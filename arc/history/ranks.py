@@ -14,9 +14,9 @@ from typing import Any, Final
 import torch
 import torch.distributed as dist
 
-from arc.history.blocks import POINTS
+from arc.history.blocks import POINTS, STRETCHES
 from arc.history.course import Call
-from arc.history.losses import BLOCKS, CAPACITY
+from arc.history.losses import CAPACITY
 from arc.history.movement import FLOATS, Movement
 from arc.history.sums import PACKED, Sums
 
@@ -24,7 +24,7 @@ _COMMON: Final = ("epoch", "lr")
 _COUNTS: Final = ("steps", "kept", "stride")
 _MEANS: Final = ("mean", "first", "bad")
 _SCALARS: Final = (*_COMMON, *_COUNTS, *_MEANS, "val_loss")
-_ROWS: Final = {"moved": FLOATS, "means": POINTS, "spreads": POINTS, "blocks": BLOCKS, "losses": CAPACITY}
+_ROWS: Final = {"moved": FLOATS, "means": POINTS, "spreads": POINTS, "blocks": STRETCHES, "losses": CAPACITY}
 """Fields with several values, and how many they are at most."""
 assert {f.name for f in fields(Call)} == {*_SCALARS, *_ROWS, "estimate"}
 

@@ -21,7 +21,7 @@ from arc.history.movement import Movement
 from arc.history.sums import Sums
 from arc.history.trail import Trail, on_host
 from arc.history.weights import Weight, parameters_of, weights_of
-from arc.recovery.files import rank
+from arc.tensors import rank
 
 __all__ = ["COLUMNS", "Sketches", "parameters_of"]
 
@@ -162,13 +162,13 @@ class Sketches:
         return {"rank": rank(), "places": places, "shapes": shapes, **self._trail.state_dict()}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state_dict`; tensors of other places or shapes begin here.
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Go on from :meth:`state_dict`; tensors of other places or shapes begin here, all where it is None.
 
         So do sharded ones where the state is another rank's: their signs were others.
         """
         self.restart()
-        if state["start"].shape[1] != COLUMNS:
+        if state is None or state["start"].shape[1] != COLUMNS:
             return
         saved = zip(state["places"], state["shapes"], strict=True)
         known = {(tuple(place), tuple(shape)): row for row, (place, shape) in enumerate(saved)}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from arc.recovery.tensors import local
+from arc.tensors import local
 
 MASTERS: Final = ("master_param", "master", "master_weight", "fp32_param", "fp32_p")
 """Where optimizers of half-precision parameters keep the float32 values in a parameter's state: the first is

@@ -1,4 +1,4 @@
-"""How every adapter makes its controller."""
+"""What the adapters share: how they make the controller, find the optimizers, and log and say decisions."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ def build(
     return Controller.from_pretrained(path, optimizer, **chosen)
 
 
+def chosen(optimizers: Sequence[Any], index: int | Sequence[int] | None) -> list[Any]:
+    """The optimizers that are driven; with an index of None there must be a single one (ValueError)."""
+    if index is None:
+        if len(optimizers) != 1:
+            raise ValueError(
+                f"got {len(optimizers)} optimizers, say which one: optimizer=0, ..., or a list of those "
+                "that move together"
+            )
+        index = 0
+    return [optimizers[i] for i in ([index] if isinstance(index, int) else index)]
+
+
 def announce(decision: Decision | None, settings: dict[str, Any], where: str) -> None:
     """Say a decision in one line, counted as the framework counts; ``verbose=False`` in the settings: not."""
     if decision is not None and wanted(settings.get("verbose", True)):
@@ -68,6 +80,20 @@ def logged(decision: Decision | None, mark: str) -> dict[str, float]:
         return {}
     known = {} if decision.distance is None else {f"arc{mark}distance": decision.distance}
     return {f"arc{mark}factor": decision.multiplier, **known}
+
+
+def lightning_lrs(optimizers: Sequence[Any], driven: Sequence[Any]) -> dict[str, float]:
+    """LRs by Lightning's names: lr-Adam, lr-Adam-1 of the second Adam, lr-Adam/pg1 of several groups."""
+    found: dict[str, float] = {}
+    kinds: list[str] = []
+    for optimizer in optimizers:
+        kind, groups = type(optimizer).__name__, optimizer.param_groups
+        name = f"lr-{kind}" + (f"-{kinds.count(kind)}" if kind in kinds else "")
+        kinds.append(kind)
+        for i, group in enumerate(groups if optimizer in driven else (), start=1):
+            part = group.get("name", f"pg{i}" if len(groups) > 1 else "")
+            found[f"{name}/{part}" if part else name] = float(group["lr"])
+    return found
 
 
 def adopted(schedulers: Any, path: str | Path | None, settings: dict[str, Any]) -> Controller | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, announce, build, logged
+from arc.integrations.build import adopted, announce, build, chosen, lightning_lrs, logged
 from arc.integrations.plan import of_lightning
 
 try:
@@ -91,7 +91,7 @@ class ARCCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the controller on the trainer's optimizer, restored state included."""
-        self._driven = driven = self._chosen(trainer)
+        self._driven = driven = chosen(trainer.optimizers, self._optimizer)
         schedulers = [c.scheduler for c in trainer.lr_scheduler_configs if c.scheduler.optimizer in driven]
         self.controller = adopted(schedulers, self._path, self._settings)
         self._calls = self.controller is None
@@ -110,17 +110,6 @@ class ARCCallback(Callback):
         self._hooks = [optimizer.register_step_post_hook(self._see_step) for optimizer in driven]
         self._load(trainer)
         self._log(trainer, {})
-
-    def _chosen(self, trainer: Trainer) -> list[Any]:
-        index = self._optimizer
-        if index is None:
-            if len(trainer.optimizers) != 1:
-                raise ValueError(
-                    f"got {len(trainer.optimizers)} optimizers, say which one: optimizer=0, ..., or a list "
-                    "of those that move together"
-                )
-            index = 0
-        return [trainer.optimizers[i] for i in ([index] if isinstance(index, int) else index)]
 
     def _load(self, trainer: Trainer) -> None:
         assert self.controller is not None
@@ -188,9 +177,9 @@ class ARCCallback(Callback):
         announce(decision, self._settings, where)
         self._log(trainer, logged(decision, "-"))
 
-    def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        if not any(isinstance(callback, LearningRateMonitor) for callback in _callbacks(trainer)):
-            metrics |= _lrs(trainer.optimizers, self._driven)
+    def _log(self, trainer: Any, metrics: dict[str, float]) -> None:  # Trainer's type names no callbacks
+        if not any(isinstance(callback, LearningRateMonitor) for callback in trainer.callbacks):
+            metrics |= lightning_lrs(trainer.optimizers, self._driven)
         for logger in trainer.loggers if metrics else ():
             logger.log_metrics(metrics, step=trainer.global_step)
 
@@ -209,22 +198,3 @@ class ARCCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Kept until the training starts: the optimizer does not exist yet."""
         self._loaded = state_dict or None
-
-
-def _lrs(optimizers: Sequence[Any], driven: Sequence[Any]) -> dict[str, float]:
-    """LRs by Lightning's names: lr-Adam, lr-Adam-1 of the second Adam, lr-Adam/pg1 of several groups."""
-    found: dict[str, float] = {}
-    kinds: list[str] = []
-    for optimizer in optimizers:
-        kind, groups = type(optimizer).__name__, optimizer.param_groups
-        name = f"lr-{kind}" + (f"-{kinds.count(kind)}" if kind in kinds else "")
-        kinds.append(kind)
-        for i, group in enumerate(groups if optimizer in driven else (), start=1):
-            part = group.get("name", f"pg{i}" if len(groups) > 1 else "")
-            found[f"{name}/{part}" if part else name] = float(group["lr"])
-    return found
-
-
-def _callbacks(trainer: Any) -> list[Any]:
-    """Those of a trainer, whose type does not name them."""
-    return list(trainer.callbacks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from types import FrameType
 from typing import Any, Final
 
@@ -82,6 +83,17 @@ def decays(scheduler: Any, steps: int) -> bool:
         return False
     factors = [float(scheduler.lr_lambdas[0](round(steps * i / 20))) for i in range(21)]
     return factors[-1] < max(factors) / 2
+
+
+def tell_of_decay(scheduler: Any, args: Any, state: Any) -> None:
+    """Warn of a Trainer's schedule that :func:`decays`."""
+    if decays(scheduler, state.max_steps):
+        kind = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
+        warnings.warn(
+            f"the Trainer's scheduler (lr_scheduler_type={kind!r}) lets the LR fall to the end of the "
+            "training whatever ARC decides: write TrainingArguments(lr_scheduler_type='constant')",
+            stacklevel=3,
+        )
 
 
 def running() -> Any:

@@ -14,7 +14,7 @@ from arc.controller import Controller
 from arc.history.losses import Loss
 from arc.integrations.trainer import join
 from arc.notices import say, wanted
-from arc.numbers import number
+from arc.tensors import number
 
 
 class Scheduler(ReduceLROnPlateau):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arc.controller import Controller
 from arc.decision import Decision
 from arc.integrations.build import adopted, announce, build, logged
 from arc.integrations.monitor import Monitor
-from arc.integrations.plan import decays, of_transformers, running
+from arc.integrations.output_losses import OutputLosses
+from arc.integrations.plan import of_transformers, running, tell_of_decay
 
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -69,11 +70,7 @@ class ARCCallback(TrainerCallback):
         self._monitor = Monitor(monitor)
         self._resume_from = resume_from
         self._settings = settings
-        self._hook: Any = None
-        self._loss: Tensor | None = None  # of the last forward pass
-        self._losses: list[Tensor] = []  # of the micro-batches since the last optimizer step
-        self._divided = False
-        self._sees_losses = False
+        self._outputs = OutputLosses()
         self._recorded = False
         self._told = False
         self._calls = True  # an arc.Scheduler is called by the trainer
@@ -88,23 +85,16 @@ class ARCCallback(TrainerCallback):
         self.controller = adopted(scheduler, self._path, self._settings)
         self._calls = self.controller is None
         self._trainer = running()
-        self._loss, self._losses, self._recorded = None, [], False
+        self._recorded = False
         if self.controller is None:
             calls = of_transformers(args, state)
             self.controller = build(
                 optimizer, self._path, self._settings, scheduler=scheduler, model=model, calls=calls
             )
-            if decays(scheduler, state.max_steps):
-                kind = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
-                warnings.warn(
-                    f"the Trainer's scheduler (lr_scheduler_type={kind!r}) lets the LR fall to the end of "
-                    "the training whatever ARC decides: write "
-                    "TrainingArguments(lr_scheduler_type='constant')",
-                    stacklevel=2,
-                )
+            tell_of_decay(scheduler, args, state)
             if state.global_step:
                 self._resume(args, state)
-        self._hook = model.register_forward_hook(self._see, with_kwargs=True)
+        self._outputs.attach(model)
 
     def _resume(self, args: TrainingArguments, state: TrainerState) -> None:
         assert self.controller is not None
@@ -117,40 +107,27 @@ class ARCCallback(TrainerCallback):
         self.controller.load_state_dict(found)
         self._recorded = found["records"] > 0
 
-    def _see(self, model: nn.Module, inputs: Any, named: Mapping[str, Any], output: Any) -> None:
-        if not model.training:
-            return
-        loss = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
-        if isinstance(loss, Tensor) and loss.numel() == 1:
-            self._loss = loss.detach().reshape(())
-            self._divided = named.get("num_items_in_batch") is not None
-            self._sees_losses = True
-
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Keep the loss of a micro-batch: of its last forward pass, as the trainer has scaled it by now."""
-        loss, self._loss = self._loss, None
-        if loss is not None:
-            self._losses.append(loss)
+        self._outputs.end_micro_batch()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Record the loss of the optimizer step, if it was applied."""
         self._monitor.end_round()
-        self.on_substep_end(args, state, control)
-        losses, self._losses = self._losses, []
-        if losses and not getattr(kwargs.get("optimizer"), "step_was_skipped", False):
-            total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-            self._record(total if self._divided else total / len(losses))
+        loss = self._outputs.end_step()
+        if loss is not None and not getattr(kwargs.get("optimizer"), "step_was_skipped", False):
+            self._record(loss)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Record the logged loss, where the model's output has none."""
         logs = kwargs.get("logs") or {}
-        if not self._sees_losses and "loss" in logs and self._hook is not None:
+        if not self._outputs.seen and "loss" in logs and self._outputs.attached:
             self._record(logs["loss"])
 
     def _record(self, loss: Tensor | float) -> None:
@@ -162,7 +139,7 @@ class ARCCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Let the controller decide; evaluations before the first step or outside a training are ignored."""
-        if self._hook is not None and state.global_step and self._calls:
+        if self._outputs.attached and state.global_step and self._calls:
             value = self._monitor.value(kwargs.get("metrics") or {})
             if value is not None:
                 self._step(value, args, state)
@@ -184,8 +161,13 @@ class ARCCallback(TrainerCallback):
             announce(decision, self._settings, self.where(args, state))
             if decision is not None:
                 self._log(decision)
-        elif not self._sees_losses:
-            self._tell_no_losses()
+        elif not self._outputs.seen and not self._told:
+            self._told = True
+            warnings.warn(
+                "no decision: the model's output has no loss, and none was logged since the last evaluation: "
+                "take logging_steps no larger than eval_steps, or logging_strategy='epoch'",
+                stacklevel=3,
+            )
 
     def where(self, args: TrainingArguments, state: TrainerState) -> str:
         """The place in the training, counted as its evaluations are."""
@@ -201,15 +183,6 @@ class ARCCallback(TrainerCallback):
             return
         Trainer.log(self._trainer, logged(decision, "_"))
 
-    def _tell_no_losses(self) -> None:
-        if not self._told:
-            warnings.warn(
-                "no decision: the model's output has no loss, and none was logged since the last evaluation: "
-                "take logging_steps no larger than eval_steps, or logging_strategy='epoch'",
-                stacklevel=4,
-            )
-        self._told = True
-
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -223,5 +196,4 @@ class ARCCallback(TrainerCallback):
     ) -> None:
         """Take the hook off the model."""
         self._monitor.end_round()
-        self._hook.remove()
-        self._hook = None
+        self._outputs.detach()

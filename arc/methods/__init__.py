@@ -19,7 +19,7 @@ from arc.methods.autolr import AutoLR
 from arc.methods.autolrs import AutoLRS
 from arc.methods.line_search import LineSearch
 from arc.methods.method import Method
-from arc.methods.range_test import OneCycle
+from arc.methods.one_cycle import OneCycle
 from arc.methods.run import Cost, Run
 from arc.methods.schedule import Constant, Schedule
 from arc.methods.step_sampling import StepSampling

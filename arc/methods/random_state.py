@@ -14,8 +14,8 @@ import torch
 State = dict[str, Any]
 
 
-def capture() -> State:
-    """The states of Python, NumPy and torch (all devices), as plain types and tensors."""
+def capture(train_batches: Any = None) -> State:
+    """The states of Python, NumPy, torch (all devices) and a ``DataLoader``, as plain types and tensors."""
     name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (the user's, not ours)
     state: State = {
         "python": random.getstate(),
@@ -24,17 +24,22 @@ def capture() -> State:
     }
     if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state_all()
+    if train_batches is not None:
+        state["loader"] = [generator.get_state() for generator in generators(train_batches)]
     return state
 
 
-def restore(state: State) -> None:
-    """Put back what :func:`capture` returned."""
+def restore(state: State, train_batches: Any = None) -> None:
+    """Put back what :func:`capture` returned, to the same ``DataLoader``."""
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if "cuda" in state:
         torch.cuda.set_rng_state_all(state["cuda"])
+    if train_batches is not None:
+        for generator, before in zip(generators(train_batches), state["loader"], strict=True):
+            generator.set_state(before)
 
 
 @contextmanager

@@ -178,3 +178,11 @@ def kept_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         for buffer, value in zip(model.buffers(), kept, strict=True):
             buffer.copy_(value)
+
+
+def size_of(value: Any) -> int:
+    """Bytes of all tensors in dicts, lists and tuples."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(map(size_of, values))

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from arc.methods import random_state
-from arc.methods.random_state import generators, refuse_one_pass, sample
-from arc.methods.run import Closure, Cost, Step, kept_buffers
+from arc.methods.random_state import refuse_one_pass, sample
+from arc.methods.run import Closure, Cost, Step, kept_buffers, size_of
+from arc.optimizers.lrs import load_state
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 
@@ -109,7 +110,7 @@ class TorchRun:
         return values
 
     def _begin_epoch(self) -> None:
-        self._epoch_start = self._draws()
+        self._epoch_start = random_state.capture(self.train_batches)
         self._batches: Iterator[Any] = iter(self.train_batches)
         self._position = 0
 
@@ -173,12 +174,12 @@ class TorchRun:
         taken = {
             "model": copy.deepcopy(self.model.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "draws": self._draws(),
+            "draws": random_state.capture(self.train_batches),
             "epoch_start": self._epoch_start if position else None,
             "position": position,
             "step_count": self.step_count,
         }
-        size = _bytes(taken["model"]) + _bytes(taken["optimizer"])
+        size = size_of(taken["model"]) + size_of(taken["optimizer"])
         self.cost.add(snapshots=1, snapshot_bytes=size, seconds=time.perf_counter() - began)
         return taken
 
@@ -186,37 +187,12 @@ class TorchRun:
         """Continue from a snapshot; it stays valid and can be restored again."""
         began = time.perf_counter()
         self.model.load_state_dict(snapshot["model"])
-        load_optimizer(self.optimizer, snapshot["optimizer"])
+        load_state(self.optimizer, snapshot["optimizer"])
         self._position = 0
         if snapshot["position"]:
-            self._set_draws(snapshot["epoch_start"])
+            random_state.restore(snapshot["epoch_start"], self.train_batches)
         for _ in range(snapshot["position"]):
             self._next_batch()
-        self._set_draws(snapshot["draws"])
+        random_state.restore(snapshot["draws"], self.train_batches)
         self.step_count = snapshot["step_count"]
         self.cost.add(seconds=time.perf_counter() - began)
-
-    def _draws(self) -> dict[str, Any]:
-        loader = [generator.get_state() for generator in generators(self.train_batches)]
-        return {**random_state.capture(), "loader": loader}
-
-    def _set_draws(self, draws: dict[str, Any]) -> None:
-        random_state.restore(draws)
-        for generator, state in zip(generators(self.train_batches), draws["loader"], strict=True):
-            generator.set_state(state)
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
-    """Load a copy of an optimizer's state; tensor LRs stay the same tensors (compiled steps hold them)."""
-    tensors = [group["lr"] for group in optimizer.param_groups]
-    optimizer.load_state_dict(copy.deepcopy(state_dict))
-    for group, lr in zip(optimizer.param_groups, tensors, strict=True):
-        if isinstance(lr, Tensor):
-            group["lr"] = lr.fill_(float(group["lr"]))
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return sum(map(_bytes, values))

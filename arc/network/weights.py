@@ -56,6 +56,22 @@ def save(network: Network | Estimator, directory: str | Path, config: dict[str, 
         shutil.rmtree(made, ignore_errors=True)
 
 
+def given(network: Any, *, paper_policy: bool) -> Network | Estimator:
+    """The network that a controller was given, or the shipped one that suits its policy.
+
+    Raises:
+        TypeError: no network.
+    """
+    from arc.network.estimator import Estimator
+    from arc.network.network import Network
+
+    if network is None:
+        return load(paper() if paper_policy else None)
+    if not isinstance(network, Network | Estimator):
+        raise TypeError(f"got network={network!r:.60}, need an arc.Network (a directory: from_pretrained)")
+    return network
+
+
 def paper() -> Path:
     """The directory of the shipped network by the paper's recipe, which sees losses alone."""
     return PRETRAINED / "paper" if (PRETRAINED / "paper").is_dir() else PRETRAINED

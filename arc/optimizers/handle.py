@@ -1,10 +1,17 @@
-"""One handle for one or several optimizers: their LRs read, multiplied within bounds, and watched."""
+"""One handle for one or several optimizers: LRs read, multiplied within bounds, watched; a decision tells."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import torch
+
+from arc.actions import Action
+from arc.decision import Decision
 from arc.optimizers import lrs, schedulers
+
+CERTAIN: Final = {Action.RAISE: (1.0, 0.0, 0.0), Action.KEEP: (0.0, 1.0, 0.0), Action.LOWER: (0.0, 0.0, 1.0)}
+"""Probabilities of a decision for which the network was not asked."""
 
 
 class ForeignWrite(NamedTuple):
@@ -69,6 +76,11 @@ class Optimizers:
         """The LRs as the last move left them, or as they were last looked at: other ones are foreign."""
 
     @property
+    def of_torch(self) -> bool:
+        """Whether all of them are torch's, so that their parameters can be followed and copied."""
+        return all(isinstance(one, torch.optim.Optimizer) for one in self.all)
+
+    @property
     def groups(self) -> list[Any]:
         """The parameter groups of all optimizers, in order."""
         return [group for optimizer in self.all for group in optimizer.param_groups]
@@ -101,6 +113,39 @@ class Optimizers:
         schedulers.scale(self.groups, self._schedulers, allowed)
         self.left = after
         return before, after
+
+    def carry_out(
+        self,
+        factor: float,
+        *,
+        epoch: int,
+        reason: str,
+        source: str = "network",
+        action: Action | None = None,
+        probabilities: tuple[float, float, float] | None = None,
+        restored: int | None = None,
+    ) -> Decision:
+        """:meth:`move`, and the decision that tells of it.
+
+        Args:
+            factor: on the LRs.
+            epoch, reason, source, restored: of the decision.
+            action: what the network has chosen; None: what the factor does.
+            probabilities: what the network said; None where it was not asked.
+        """
+        if action is None:
+            action = Action.KEEP if factor == 1 else Action.RAISE if factor > 1 else Action.LOWER
+        before, after = self.move(factor)
+        return Decision(
+            action=action,
+            probabilities=CERTAIN[action] if probabilities is None else probabilities,
+            lr_before=before,
+            lr_after=after,
+            epoch=epoch,
+            reason=reason,
+            source=source,
+            restored=restored,
+        )
 
     def allowed(self, multiplier: float) -> float:
         """The factor as far as the bounds allow it: 1 where they allow nothing."""

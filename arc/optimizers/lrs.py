@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from arc.numbers import number
+from arc.tensors import number
 
 LOWEST, HIGHEST = 1e-12, 1e6
 LIMITS: Final = (LOWEST, HIGHEST)
@@ -102,3 +103,12 @@ def write(groups: Sequence[Any], lrs: Iterable[float]) -> None:
                 old.fill_(lr)
         else:
             group["lr"] = lr
+
+
+def load_state(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+    """Load a copy of an optimizer's state; tensor LRs stay the same tensors (compiled steps hold them)."""
+    tensors = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(copy.deepcopy(state_dict))
+    for group, lr in zip(optimizer.param_groups, tensors, strict=True):
+        if isinstance(lr, Tensor):
+            group["lr"] = lr.fill_(float(group["lr"]))

@@ -6,11 +6,13 @@ Source: ARC (Dong et al., 2021), section 3.5, and the rules of :class:`arc.Polic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 from arc.actions import Action, probable
-from arc.history.features import PERIOD_LENGTH, Period, Window
+from arc.history.course import Call
+from arc.history.features import PERIOD_LENGTH, Period, Window, featurise
+from arc.history.periods import History
 from arc.policy.default import Policy
 
 FLAT: Final = 0.5
@@ -115,6 +117,32 @@ def _chosen(policy: Policy, memory: Memory, probabilities: Sequence[float], anne
     if action is not Action.KEEP and power != 1:
         note = why
     return Move(action, math.pow(action.multiplier, power), note, memory._replace(streak=streak, last=action))
+
+
+def of_window(
+    history: History,
+    call: Call,
+    answer: Callable[[Window], tuple[float, float, float]],
+    policy: Policy,
+    memory: Memory,
+    *,
+    noise: float,
+    anneals: bool,
+) -> tuple[Move, tuple[float, float, float], str]:
+    """The next move at the end of a period, the probabilities that it follows from, and a reason in words.
+
+    Args:
+        history: whose period in progress ends with the call.
+        call: the last one of the period.
+        answer: the network's, to the window's features.
+        policy, memory, noise, anneals: as for :func:`decide`.
+    """
+    periods = history.end_period(call.losses, call.stride)
+    window = featurise(periods)
+    said = answer(window)
+    move = decide(policy, memory, said, history.last_val_losses(), noise=noise, anneals=anneals)
+    span = f"{history.window_calls} epoch{'s' if history.window_calls > 1 else ''}"
+    return move, said, reason(periods, window, span, said, move.action, move.note)
 
 
 # -- in words -----------------------------------------------------------------------------------

@@ -1,15 +1,20 @@
-"""Copies in files of one folder, which several runs may share."""
+"""Named copies in files of one folder, which several runs may share."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.distributed as dist
+
+from arc.recovery.snapshot import Copy
+from arc.tensors import rank
+
+if TYPE_CHECKING:
+    from arc.recovery.run_state import RunState
 
 
 class Folder:
@@ -56,6 +61,63 @@ class Folder:
         return any(file in files for files in self._pinned)
 
 
+class Files:
+    """Copies by name, each in a file of its own: the file of one name may go.
+
+    Args:
+        run: what is copied.
+        folder: made if it is not there.
+    """
+
+    def __init__(self, run: RunState, folder: str | Path) -> None:
+        self.calls: dict[str, int] = {}
+        """The copies that there are, and the call that each was taken in."""
+        self._run = run
+        self._folder = Folder(folder)
+        self._files: dict[str, str] = {}
+        self._memory = Copy()  # of the copy that is being written
+
+    def take(self, name: str, call: int) -> None:
+        """Copy the present state (TypeError: a state that no file can hold)."""
+        self._run.fill(self._memory, call)
+        self.put(name, self._memory)
+
+    def get(self, name: str) -> Copy:
+        """A copy (KeyError: there is none, or its file is gone)."""
+        payload = read(self._folder.path / self._files[name])
+        state = None if payload is None else self._run.decoded(payload)
+        if state is None:
+            raise KeyError(
+                f"the file of the copy {name!r} is gone or of other parameters: {self._files[name]}"
+            )
+        return state
+
+    def put(self, name: str, state: Copy) -> None:
+        """Write a copy under a name, in place of another one."""
+        file = self._folder.write(name, state.call, self._run.encoded(state))
+        before = self._files.get(name)
+        self._files[name], self.calls[name] = file, state.call
+        if before is not None and before != file:
+            self._folder.delete(before)
+
+    def take_over(self, files: Mapping[str, str]) -> None:
+        """Go on with files as far as they are there: in this folder, to which they may have been moved."""
+        for name, file in files.items():
+            payload = read(self._folder.path / file)
+            if payload is not None and (state := self._run.decoded(payload)) is not None:
+                self._files[name], self.calls[name] = file, state.call
+
+    def drop(self, name: str) -> None:
+        """Forget a copy; nothing happens if there is none."""
+        if self.calls.pop(name, None) is not None:
+            self._folder.delete(self._files.pop(name))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The names of the files, which stay where they are."""
+        self._folder.pin(set(self._files.values()))
+        return {"folder": str(self._folder.path), "files": dict(self._files)}
+
+
 def read(path: Path) -> Any:
     """The state in a file, on the CPU; None where the file is gone or is none of these."""
     try:
@@ -65,10 +127,3 @@ def read(path: Path) -> Any:
     if not isinstance(found, dict) or found.get("file") != path.name:
         return None
     return found["state"]
-
-
-def rank() -> int:
-    """This process's rank: the process group's, else ``RANK``'s, else 0."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank()
-    return int(os.environ.get("RANK", "0"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
+from arc.decision import Decision, RecoveryWarning
 from arc.history.course import Call
 from arc.optimizers.handle import Optimizers
 from arc.policy.default import PAPER
@@ -25,10 +28,12 @@ class GoingBack:
 
     Attributes:
         copies: the same; whoever lets go sets it to None.
+        on_restore: called with every decision after which a state was put back.
     """
 
     def __init__(self, settings: Settings, optimizers: Optimizers, copies: Copies | None) -> None:
         self.copies = copies
+        self.on_restore: Callable[[Decision], object] | None = None
         self._settings = settings
         self._optimizers = optimizers
         self._state = State()
@@ -81,11 +86,23 @@ class GoingBack:
             relearns=phases.relearns(epoch, total, settings.period),
         )
 
-    def restore(self, found: Verdict) -> int | None:
-        """Put back what a verdict asks for; the call that it is of, or None."""
-        if not found.restore or self.copies is None:
-            return None
-        return self.copies.restore(found.restore)
+    def carry_out(self, found: Verdict, epoch: int) -> Decision:
+        """Put back what a verdict asks for, and move the LRs; in the final fall, along with it."""
+        restored = None
+        if found.restore and self.copies is not None:
+            restored = self.copies.restore(found.restore)
+        factor = found.factor
+        if found.source == "trial" and self._settings.anneals(epoch):
+            factor *= self._settings.anneal_factor(epoch)
+        return self._optimizers.carry_out(
+            factor, epoch=epoch, reason=found.reason, source=found.source, restored=restored
+        )
+
+    def tell(self, decision: Decision) -> None:
+        """Say that a state was put back."""
+        warnings.warn(f"call {decision.epoch}: {decision.reason}", RecoveryWarning, stacklevel=5)
+        if self.on_restore is not None:
+            self.on_restore(decision)
 
     def raised(self, call: Call, factor: float) -> None:
         """The LR was raised after a call: the raise is on trial."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from arc.decision import two_digits
 from arc.history.course import Call
-from arc.recovery.state import Restored, Situation, State, Trial, Verdict
+from arc.recovery.state import Restored, Situation, State, Verdict, again, taken_back
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
@@ -30,10 +30,6 @@ START_PERIODS: Final = 3
 """Periods that count as the start."""
 RESTARTS: Final = 8
 """Most ways back to the initial state in a run."""
-DOUBTFUL: Final = 0.4
-"""Decades above the best LR from which on the trial of a raise goes on,"""
-LONGEST: Final = 4
-"""and the calls after which it ends in any case."""
 CLEAR: Final = 2.0
 """Standard deviations by which a loss has to differ to be worse at the end of a period,"""
 SUDDEN: Final = 6.0
@@ -53,9 +49,12 @@ def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
         if found is not None:
             return found
     calls = state.good_calls + 1
-    ends = state.trial is not None and _over(state.trial, call, yard, now)
-    after = replace(state, good_calls=calls, blown=0, trial=None if ends else state.trial)
-    return Verdict(state=after, good=True, keep=now.copies and (state.trial is None or ends))
+    trial = state.trial
+    ends = trial is not None and trial.ends(
+        call, ends_period=now.ends_period, worse=yard.worse(call, trial.mean, None, CLEAR)
+    )
+    after = replace(state, good_calls=calls, blown=0, trial=None if ends else trial)
+    return Verdict(state=after, good=True, keep=now.copies and (trial is None or ends))
 
 
 def in_start(state: State, now: Situation) -> bool:
@@ -82,17 +81,10 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
     )
     if state.trial is not None and now.has("good"):
         reason = f"{trouble} after a raise, went back to the state before it"
-        return _taken_back(state, reason, restore="good")
+        return taken_back(state, reason, restore="good")
     if now.has("initial") and (in_start(state, now) or not state.good_calls):
-        return _again(state, trouble)
-    factor = _floored(now.strength, call, yard)
-    back = ", went back to the last good state" if now.has("good") else ""
-    return Verdict(
-        state=replace(state, trial=None, blown=0),
-        reason=trouble + back + _stays(factor),
-        restore="good" if now.has("good") else None,
-        factor=factor,
-    )
+        return again(state, trouble, RESTART)
+    return _back(replace(state, trial=None, blown=0), trouble, call, yard, now)
 
 
 def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -100,25 +92,21 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
     trial = state.trial
     if trial is None or not (now.undo and now.has("good")):
         return None
-    told = call.distance > TOO_HIGH and _same_lr(trial, call)
+    told = call.distance > TOO_HIGH and trial.holds(call)
     if told and now.lowers and not now.anneals and _spoilt(call, yard):
         reason = (
             f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
             "went back to the state before it"
         )
-        return replace(_taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
-    clear = CLEAR if _judged(trial, call, now) else SUDDEN
-    if not _worse(call.mean, trial.mean, yard.noise, clear):
+        return replace(taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
+    clear = CLEAR if now.ends_period and trial.judged(call) else SUDDEN
+    if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
-    if call.val_loss is not None and trial.val_loss is not None:
-        scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-        if not _worse(call.val_loss, trial.val_loss, scatter, clear):
-            return None
     reason = "all losses got worse after a raise, took it back"
     if yard.best >= state.trial_best:
-        return _taken_back(state, reason)
+        return taken_back(state, reason)
     after = replace(state, trial_best=yard.best)
-    return _taken_back(after, f"{reason} and went back to the state before it", restore="good")
+    return taken_back(after, f"{reason} and went back to the state before it", restore="good")
 
 
 def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -129,29 +117,11 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     first = state.good_calls < FIRST and in_start(state, now) and not now.anneals
     if not (first and now.lowers and _spoilt(call, yard)):
         return None
-    likely = call.distance > LIKELY_TOO_HIGH and state.trial is None and not _halved(call, yard)
+    likely = call.distance > LIKELY_TOO_HIGH and state.trial is None and not yard.halved(call)
     if not (likely or call.distance > TOO_HIGH):
         return None
     trouble = f"LR about {two_digits(10**call.distance)} times too high"
-    return replace(_again(state, trouble), factor=10 ** (-0.8 * call.distance))
-
-
-def _judged(trial: Trial, call: Call, now: Situation) -> bool:
-    """Whether the trial of a raise is judged: at the end of a period, after two calls at the least."""
-    return now.ends_period and call.epoch > trial.call + 1
-
-
-def _over(trial: Trial, call: Call, yard: Yardstick, now: Situation) -> bool:
-    """Whether it ends: when it is judged, and a little later while something speaks against the raise."""
-    if call.epoch >= trial.call + LONGEST:
-        return now.ends_period
-    told = call.distance > DOUBTFUL and _same_lr(trial, call)
-    return _judged(trial, call, now) and not (told or _worse(call.mean, trial.mean, yard.noise, CLEAR))
-
-
-def _same_lr(trial: Trial, call: Call) -> bool:
-    """Whether the LR is the one that it was raised to: of another, the raise says nothing."""
-    return math.isclose(call.lr, trial.lr, rel_tol=1e-3)
+    return replace(again(state, trouble, RESTART), factor=10 ** (-0.8 * call.distance))
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:
@@ -159,13 +129,6 @@ def _spoilt(call: Call, yard: Yardstick) -> bool:
     if call.moved is None or not call.moved.start:
         return yard.first is not None and call.mean >= yard.first
     return call.moved.distance > SPOILT * call.moved.start
-
-
-def _halved(call: Call, yard: Yardstick) -> bool:
-    """Whether the training loss came down to half of where the run began."""
-    if yard.first is None or not call.blocks:
-        return False
-    return yard.first - min(call.blocks) >= 0.5 * abs(yard.first)
 
 
 def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
@@ -188,14 +151,7 @@ def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Ver
         )
     after = replace(after, exploded_best=yard.best)
     trouble = f"training loss exploded to {call.mean:.3g} (was {yard.best:.3g} to {yard.highest:.3g})"
-    factor = _floored(now.strength, call, yard)
-    back = ", went back to the last good state" if now.has("good") else ""
-    return Verdict(
-        state=after,
-        reason=trouble + back + _stays(factor),
-        restore="good" if now.has("good") else None,
-        factor=factor,
-    )
+    return _back(after, trouble, call, yard, now)
 
 
 _RULES: Final[tuple[Callable[[State, Call, Yardstick, Situation], Verdict | None], ...]] = (
@@ -209,34 +165,6 @@ _RULES: Final[tuple[Callable[[State, Call, Yardstick, Situation], Verdict | None
 # -- what they share --------------------------------------------------------------------------
 
 
-def _again(state: State, trouble: str) -> Verdict:
-    """Back to the initial state, at a tenth of the LR."""
-    return Verdict(
-        state=State(restarts=state.restarts + 1),
-        reason=f"{trouble}, went back to the initial state",
-        source="restart",
-        restore="initial",
-        factor=RESTART,
-        fresh=True,
-    )
-
-
-def _taken_back(state: State, reason: str, *, restore: Restored | None = None) -> Verdict:
-    assert state.trial is not None
-    return Verdict(
-        state=replace(state, trial=None, blown=0),
-        reason=reason,
-        source="trial",
-        restore=restore,
-        factor=1 / state.trial.factor,
-    )
-
-
-def _worse(value: float, before: float, noise: float, clear: float) -> bool:
-    """Whether one loss is above another by so many deviations of the difference of two."""
-    return value > before + clear * math.sqrt(2) * noise  # never where the noise is not known
-
-
 def _exploded(call: Call, yard: Yardstick) -> bool:
     if yard.first is None or not math.isfinite(yard.noise):
         return False
@@ -247,14 +175,13 @@ def _exploded(call: Call, yard: Yardstick) -> bool:
         return False
     if call.val_loss is None or not math.isfinite(yard.best_val):
         return True
-    scatter = yard.val_noise if math.isfinite(yard.val_noise) else 0.0
-    return call.val_loss > yard.best_val + CLEAR * scatter  # else only the objective has changed
+    return call.val_loss > yard.best_val + CLEAR * yard.val_scatter  # else only the objective has changed
 
 
-def _floored(factor: float, call: Call, yard: Yardstick) -> float:
-    """The factor, but none that carries the LR below a hundredth of one that trained well."""
-    return min(1.0, max(factor, LOWEST_SHARE * yard.best_lr / call.lr))
-
-
-def _stays(factor: float) -> str:
-    return "; the LR stays, a hundredth of what trained well" if factor == 1 else ""
+def _back(after: State, trouble: str, call: Call, yard: Yardstick, now: Situation) -> Verdict:
+    """To the last good state, if kept, at a lower LR: none below a hundredth of one that trained well."""
+    factor = min(1.0, max(now.strength, LOWEST_SHARE * yard.best_lr / call.lr))
+    restore: Restored | None = "good" if now.has("good") else None
+    back = ", went back to the last good state" if restore else ""
+    stays = "; the LR stays, a hundredth of what trained well" if factor == 1 else ""
+    return Verdict(state=after, reason=trouble + back + stays, restore=restore, factor=factor)

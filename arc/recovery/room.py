@@ -15,8 +15,9 @@ from arc.decision import RecoveryWarning
 from arc.optimizers.lrs import listed
 from arc.policy.default import PAPER
 from arc.recovery.copies import Copies
-from arc.recovery.tensors import local, usable
+from arc.recovery.nested import usable
 from arc.settings import Settings
+from arc.tensors import local
 
 SHARE: Final = 4
 """Copies may take one part in so many of the free host memory."""
@@ -30,10 +31,14 @@ def asked_for(
 ) -> Copies | None:
     """The copies that a controller's settings ask for; None where ``auto`` finds no room for them.
 
+    None, too, of optimizers that are not torch's: nobody knows what they hold.
+
     Raises:
         ValueError: ``model`` is no module.
     """
     asked = settings.rollback
+    if not all(isinstance(one, torch.optim.Optimizer) for one in optimizers):
+        return None
     if model is not None and not isinstance(model, nn.Module):
         raise ValueError(f"got model={model!r:.80}, need a torch module or None")
     if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is PAPER):

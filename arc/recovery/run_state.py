@@ -1,19 +1,18 @@
-"""The state of a run: copied whole, put back in place, and made plain for a file."""
+"""The state of a run: copied whole, and put back in place."""
 
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from arc.optimizers.schedulers import LR_KEYS
+from arc.recovery.nested import Kept, keep, put, usable
+from arc.recovery.snapshot import Copy, fits, write
 from arc.recovery.streams import Streams, arrive
-from arc.recovery.tensors import Kept, decoded, encoded, keep, local, put, usable
 
 HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
     name
@@ -24,19 +23,6 @@ HYPERPARAMETERS: Final = frozenset(LR_KEYS) | {
 }
 """Entries of a parameter group that are the user's, never taken back: the arguments of torch's optimizers.
 Numbers by other names are counters that an optimizer keeps there (Prodigy's ``d``, Schedule-Free's ``k``)."""
-
-
-@dataclass
-class Copy:
-    """One copy of a run's state; parameters are known by identity, buffers by name, the rest by position."""
-
-    call: int = 0
-    parameters: dict[Any, Kept] = field(default_factory=dict)
-    states: list[dict[Any, Any]] = field(default_factory=list)  # per optimizer: parameter or key -> state
-    counters: list[list[dict[str, Any]]] = field(default_factory=list)  # per optimizer and group
-    buffers: dict[str, Kept] = field(default_factory=dict)
-    extra: list[Any] = field(default_factory=list)
-    lent: bool = False  # its tensors are in a state_dict: not to be overwritten
 
 
 class RunState:
@@ -64,7 +50,6 @@ class RunState:
                 raise TypeError(
                     f"got {one!r:.60} in extra_state, need objects with state_dict() and load_state_dict()"
                 )
-        self._hooked = False
 
     def parameters(self) -> list[Any]:
         """Each parameter of the optimizers once, in their order."""
@@ -109,7 +94,7 @@ class RunState:
             ]
             extra = [keep(one.state_dict(), _at(old.extra, i), streams) for i, one in enumerate(self._extra)]
         streams.end()
-        self._let_steps_wait()
+        streams.wait_before_steps(self.optimizers)
         state.call, state.parameters, state.states, state.buffers = call, parameters, states, buffers
         state.counters, state.extra = counters, extra
 
@@ -121,7 +106,7 @@ class RunState:
                 self._put_optimizer(optimizer, kept.parameters, states, counters)
             for key, buffer in self._buffers():
                 if fits(kept.buffers.get(key), buffer):
-                    _write(buffer, kept.buffers[key])
+                    write(buffer, kept.buffers[key])
         arrive([*self.parameters(), *(buffer for _, buffer in self._buffers())])
 
     def _put_optimizer(
@@ -132,7 +117,7 @@ class RunState:
         others = [key for key in {**present, **states} if not isinstance(key, Tensor)]
         fitting = [p for p in mine if fits(known.get(p), p)]
         for parameter in fitting:
-            _write(parameter, known[parameter])
+            write(parameter, known[parameter])
         for key in [*fitting, *others]:
             if key in states:
                 like = key if isinstance(key, Tensor) else None
@@ -159,87 +144,16 @@ class RunState:
                 one.load_state_dict(put(present, one.state_dict()))
             raise
 
-    def _let_steps_wait(self) -> None:
-        """The next step of an optimizer writes what a copy may still be reading: it waits on the device.
-
-        A step in a CUDA graph calls no hook when it is replayed: with ``capturable`` groups, and once a step
-        was captured, the device waits at once.
-        """
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        hooks = [getattr(optimizer, "register_step_pre_hook", None) for optimizer in self.optimizers]
-        if self.streams.captured or any(group.get("capturable") for group in groups) or None in hooks:
-            self.streams.hold()
-        elif not self._hooked and any(p.is_cuda for p in self.parameters()):
-            streams = weakref.ref(self.streams)
-
-            def hold(*_: Any) -> None:
-                if (found := streams()) is not None:
-                    found.before_step()
-
-            for register in hooks:
-                register(hold)  # type: ignore[misc]
-            self._hooked = True
-
     # -- in plain types --------------------------------------------------------------------------
 
     def encoded(self, state: Copy) -> dict[str, Any]:
         """A copy as plain types and tensors (TypeError where it holds other objects)."""
         self.streams.finish()
-        parameters = self.parameters()
-        places = {parameter: i for i, parameter in enumerate(parameters)}
-
-        def keyed(states: dict[Any, Any]) -> list[Any]:
-            return [
-                (places[key] if isinstance(key, Tensor) else f"/{key}", encoded(value))
-                for key, value in states.items()
-                if not isinstance(key, Tensor) or key in places
-            ]
-
-        return {
-            "call": state.call,
-            "shapes": [_shape(parameter) for parameter in parameters],
-            "parameters": keyed(state.parameters),
-            "states": [keyed(states) for states in state.states],
-            "counters": encoded(state.counters),
-            "buffers": encoded(state.buffers),
-            "extra": encoded(state.extra),
-        }
+        return state.encoded(self.parameters())
 
     def decoded(self, payload: dict[str, Any]) -> Copy | None:
         """What :meth:`encoded` was given; None for one of other parameters (number or shapes)."""
-        parameters = self.parameters()
-        shapes = [_shape(parameter) for parameter in parameters]
-        if payload["shapes"] != shapes or len(payload["states"]) != len(self.optimizers):
-            return None
-
-        def keyed(states: list[Any]) -> dict[Any, Any]:
-            return {
-                (key[1:] if isinstance(key, str) else parameters[key]): decoded(value)
-                for key, value in states
-            }
-
-        return Copy(
-            call=int(payload["call"]),
-            parameters=keyed(payload["parameters"]),
-            states=[keyed(states) for states in payload["states"]],
-            counters=decoded(payload["counters"]),
-            buffers=decoded(payload["buffers"]),
-            extra=decoded(payload["extra"]),
-            lent=True,
-        )
-
-
-def fits(kept: Kept | None, parameter: Any) -> bool:
-    """Whether a tensor's copy can be written into it."""
-    return kept is not None and usable(parameter) and local(parameter).shape == kept.host.shape
-
-
-def _write(tensor: Tensor, kept: Kept) -> None:
-    local(tensor).copy_(kept.host, non_blocking=tensor.is_cuda)
-
-
-def _shape(parameter: Any) -> list[int] | None:
-    return list(local(parameter).shape) if usable(parameter) else None
+        return Copy.decoded(payload, self.parameters(), len(self.optimizers))
 
 
 def _at(values: Sequence[Any] | None, place: int) -> Any:

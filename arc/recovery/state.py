@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from arc.history.course import Call
 
 Restored = Literal["initial", "good"]
 Source = Literal["network", "guard", "restart", "trial", "anneal", "schedule"]
+
+DOUBTFUL: Final = 0.4
+"""Decades above the best LR from which on the trial of a raise goes on,"""
+LONGEST: Final = 4
+"""and the calls after which it ends in any case."""
 
 
 class Trial(NamedTuple):
@@ -21,6 +26,26 @@ class Trial(NamedTuple):
     factor: float
     call: int = 0
     lr: float = 0.0
+
+    def holds(self, call: Call) -> bool:
+        """Whether the LR is the one that it was raised to: another's distance says nothing of the raise."""
+        return math.isclose(call.lr, self.lr, rel_tol=1e-3)
+
+    def judged(self, call: Call) -> bool:
+        """Whether it has lasted long enough to be judged, where a period ends: two calls."""
+        return call.epoch > self.call + 1
+
+    def ends(self, call: Call, *, ends_period: bool, worse: bool) -> bool:
+        """Whether it ends with a call: when it is judged, or a little later where it is in doubt.
+
+        Args:
+            call: the one that ends.
+            ends_period: whether a period ends with it.
+            worse: whether its training loss is worse than before the raise.
+        """
+        doubtful = worse or (call.distance > DOUBTFUL and self.holds(call))
+        last = call.epoch >= self.call + LONGEST
+        return ends_period and self.judged(call) and (last or not doubtful)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +140,27 @@ class Verdict:
     good: bool = False
     keep: bool = False
     fresh: bool = False
+
+
+def again(state: State, trouble: str, factor: float) -> Verdict:
+    """Back to the initial state, at another LR."""
+    return Verdict(
+        state=State(restarts=state.restarts + 1),
+        reason=f"{trouble}, went back to the initial state",
+        source="restart",
+        restore="initial",
+        factor=factor,
+        fresh=True,
+    )
+
+
+def taken_back(state: State, reason: str, *, restore: Restored | None = None) -> Verdict:
+    """A failed trial: the LR from before the raise, with a copy or without."""
+    assert state.trial is not None
+    return Verdict(
+        state=replace(state, trial=None, blown=0),
+        reason=reason,
+        source="trial",
+        restore=restore,
+        factor=1 / state.trial.factor,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ class Streams:
         self._joined: set[torch.device] = set()  # of them, those whose side stream is behind the current one
         self._ended: dict[torch.device, torch.cuda.Event] = {}
         self._held = True
+        self._hooked = False
 
     def begin(self) -> None:
         """Copies from now on see what the devices' current streams have computed up to here."""
@@ -69,6 +72,27 @@ class Streams:
             for device, event in self._ended.items():
                 torch.cuda.current_stream(device).wait_event(event)
             self._held = True
+
+    def wait_before_steps(self, optimizers: Sequence[Any]) -> None:
+        """The next step of an optimizer writes what a copy may still be reading: it waits on the device.
+
+        A step in a CUDA graph calls no hook when it is replayed: with ``capturable`` groups, and once a step
+        was captured, the device waits at once.
+        """
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        hooks = [getattr(optimizer, "register_step_pre_hook", None) for optimizer in optimizers]
+        if self.captured or any(group.get("capturable") for group in groups) or None in hooks:
+            self.hold()
+        elif not self._hooked and any(p.is_cuda for group in groups for p in group.get("params", ())):
+            streams = weakref.ref(self)
+
+            def hold(*_: Any) -> None:
+                if (found := streams()) is not None:
+                    found.before_step()
+
+            for register in hooks:
+                register(hold)  # type: ignore[misc]
+            self._hooked = True
 
     def before_step(self) -> None:
         """An optimizer's step comes next; a captured one cannot wait for what is outside the capture."""

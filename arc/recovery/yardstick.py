@@ -86,6 +86,29 @@ class Yardstick:
         return max(_scatter(self._vals), grain, 1e-12 * abs(self._vals[-1]))
 
     @property
+    def val_scatter(self) -> float:
+        """The same, and 0 while nobody can tell."""
+        return self.val_noise if math.isfinite(self.val_noise) else 0.0
+
+    def halved(self, call: Call) -> bool:
+        """Whether the training loss of a call came down to half of where the run began."""
+        if self.first is None or not call.blocks:
+            return False
+        return self.first - min(call.blocks) >= 0.5 * abs(self.first)
+
+    def worse(self, call: Call, mean: float, val_loss: float | None, clear: float) -> bool:
+        """Whether the losses of a call are above these by so many deviations of the difference of two.
+
+        Never where the noise of training losses is not known; validation losses count where both are there.
+        """
+        beyond = clear * math.sqrt(2)
+        if not call.mean > mean + beyond * self.noise:
+            return False
+        if call.val_loss is None or val_loss is None:
+            return True
+        return call.val_loss > val_loss + beyond * self.val_scatter
+
+    @property
     def start_noise(self) -> float:
         """How well the level at the start is known; infinite while nobody can tell."""
         return self._first_noise

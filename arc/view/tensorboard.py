@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from arc import torch_private
 from arc.decision import Decision
 from arc.view.plot import Logged
 
@@ -36,9 +37,10 @@ def hyperparameters(writer: Any, settings: Mapping[str, Any], results: Sequence[
         settings: names to bools, numbers or strings.
         results: names of the scalars that the page shows beside them.
     """
-    if not hasattr(writer, "_get_file_writer"):
+    file = torch_private.file_writer(writer)
+    if file is None:
         return
     from torch.utils.tensorboard.summary import hparams
 
     for summary in hparams(dict(settings), dict.fromkeys(results, 0.0)):
-        writer._get_file_writer().add_summary(summary)
+        file.add_summary(summary)

@@ -96,7 +96,8 @@ def _step(tell: Tell, device: str, name: str, net: torch.nn.Module, adam: torch.
         losses = torch.rand(RECORDS, generator=generator) / 10 + 2 / (call + 1)
         for loss in losses.to(device).unbind():
             controller.record(loss)
-        torch._foreach_mul_(parameters, 1.01)
+        for parameter in parameters:
+            parameter.mul_(1.01)
         _wait(device)
 
         def step(call: int = call) -> None:

@@ -11,7 +11,8 @@ import torch
 from benchmarks.data_gen import fingerprint, our_seconds, trial_of
 from benchmarks.gpu.job import Tell
 from data_gen import stacked, trial
-from data_gen.generate import loaded
+from data_gen.trial_settings import Trial
+from data_gen.unit import loaded
 
 CYCLES, PERIOD = {"paper": 4, "toy": 2}, {"paper": 2, "toy": 1}
 STACKS = {"paper": (64, 256, 512), "toy": (2,)}
@@ -21,7 +22,7 @@ def run(tell: Tell, device: str, task: str, scale: str, processes: int) -> None:
     """Mini nets, as the generator trains them, of which a card fits thousands."""
     cycles, period = CYCLES[scale], PERIOD[scale]
 
-    def asked(index: int, mode: str) -> trial.Trial:
+    def asked(index: int, mode: str) -> Trial:
         return trial_of(task, index, cycles=cycles, period=period, mode=mode)
 
     for mode, title in (("sequential", "one branch at a time"), ("together", "branches together")):
@@ -36,7 +37,7 @@ def run(tell: Tell, device: str, task: str, scale: str, processes: int) -> None:
         _stacked(tell, f"{task}, a stack of {size}", trials, device)
 
 
-def _stacked(tell: Tell, what: str, trials: Sequence[trial.Trial], device: str) -> None:
+def _stacked(tell: Tell, what: str, trials: Sequence[Trial], device: str) -> None:
     """All trials once, with the start and the capture of the graph."""
     task, data = loaded(trials[0], device)
     began = time.perf_counter()
@@ -50,7 +51,7 @@ def _stacked(tell: Tell, what: str, trials: Sequence[trial.Trial], device: str) 
     tell(what, said, rows_an_hour=rows, bytes=taken)
 
 
-def _cycle(asked: trial.Trial, device: str) -> float:
+def _cycle(asked: Trial, device: str) -> float:
     """Median seconds of a cycle after the first, which warms up."""
     task, data = loaded(asked, device)
     seconds = []

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from benchmarks.gpu.job import Tell
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval import methods
 from proxy_eval.comparison_run import ComparisonUnit, settings_of
 from proxy_eval.unfinished import Checkpoint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from data_gen import draws, generate, kept_rows, schema, store
+from data_gen import draws, kept_rows, schema, store
 from data_gen.sweep.runs import Setting, count, rows
+from data_gen.unit import load
 from tasks import optimizers, registry, variants
 from tasks.base import Source, Task, source_of
 from tasks.errors import InputError
@@ -22,14 +22,14 @@ from tasks.settings import encoded
 from tasks.work import workers
 from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 
 DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip")
 """Keys that are a number, a range of which each setting draws, or null."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepConfig:
+class SweepConfig(Executed):
     """Keys of ``configs/data_gen.sweep.yaml``, where each is explained."""
 
     task: Any
@@ -47,13 +47,7 @@ class SweepConfig:
     data: str
     data_dir: Any
     device: str
-    workers: str
     out: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         if self.settings_per_task < 1 or self.calls < 4 or self.walks < 0:
@@ -67,7 +61,7 @@ class SweepConfig:
             optimizers.check(name)
         for name in DRAWN:
             draws.parsed(name, getattr(self, name))
-        Executor.of(self)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ class SweepUnit:
         A sweep that a killed process has left goes on after the last run that was saved.
         """
         setting, file = self.setting, Checkpoint(self.path)
-        task, data = generate.load(setting.task, setting.scale, setting.source, self.device, setting.settings)
+        task, data = load(setting.task, setting.scale, setting.source, self.device, setting.settings)
         saved = file.read()
         found = [] if saved is None else kept_rows.unpacked(saved["rows"])
         more = rows(setting, task, data, self.fingerprint, self.device, first=len(found))

@@ -31,7 +31,7 @@ def percent(value: float) -> str:
 
 
 def trials(value: float) -> str:
-    """A number of trials as :func:`proxy_eval.stats.trials_to_equal` counts them."""
+    """A number of trials as :func:`proxy_eval.report.summary.trials_to_equal` counts them."""
     return "-" if math.isnan(value) else "over 64" if math.isinf(value) else f"{value:.0f}"
 
 

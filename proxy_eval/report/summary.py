@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from proxy_eval import methods, scores, stats
@@ -134,8 +137,42 @@ def _trials(rows: pd.DataFrame, label: str, by_lr0: Array, decades: list[float])
         return np.nan
     target = float(np.mean([w for t, w in zip(tasks, worth, strict=True) if t in both]))
     trials = [oracle[oracle["task"] == t] for t in both]
-    return stats.trials_to_equal(
+    return trials_to_equal(
         target,
         [t["best"].to_numpy(float) for t in trials],
         [t["validated"].to_numpy(float) for t in trials],
     )
+
+
+def expected_best(scores: npt.ArrayLike, chosen_by: npt.ArrayLike, trials: int) -> float:
+    """What the best of some random trials is worth on average, when another measure chooses it.
+
+    Args:
+        scores: what a run is worth (test).
+        chosen_by: the measure by which the best of the trials is taken (validation).
+        trials: runs drawn with replacement.
+
+    Example:
+        >>> expected_best([0.0, 1.0], [0.1, 0.9], trials=2)
+        0.75
+    """
+    values, measures = np.asarray(scores, dtype=float), np.asarray(chosen_by, dtype=float)
+    order = np.argsort(np.nan_to_num(measures, nan=-np.inf), kind="stable")
+    part = np.arange(len(values) + 1) / len(values)
+    return float(values[order] @ np.diff(part**trials))
+
+
+def trials_to_equal(
+    target: float, scores: Sequence[Array], chosen_by: Sequence[Array], most: int = 64
+) -> float:
+    """How many random trials it takes to be worth ``target`` on average over the tasks; inf above ``most``.
+
+    Args:
+        target: the score to equal.
+        scores, chosen_by: of the trials, one array per task, as for :func:`expected_best`.
+    """
+    for trials in range(1, most + 1):
+        each = [expected_best(s, c, trials) for s, c in zip(scores, chosen_by, strict=True)]
+        if float(np.mean(each)) >= target:
+            return trials
+    return math.inf

@@ -23,8 +23,8 @@ class ScaledConv(nn.Conv2d):
         """Convolve with the standardised weights."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True)
         scale = torch.rsqrt((variance * self.weight[0].numel()).clamp(min=1e-4)) * self.gain
-        out: Tensor = self._conv_forward(x, (self.weight - mean) * scale, self.bias)
-        return out
+        weight = (self.weight - mean) * scale
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class _Block(nn.Module):

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data import solids
 from tasks.data.synthetic import drawn
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.set_transformer import SetTransformer
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloudSetTransformer(Task):
+class CloudSetTransformer(Classification):
     """Name the solid on whose surface the points lie.
 
     Attributes:
@@ -59,15 +59,9 @@ class CloudSetTransformer(Task):
             outputs=solids.CLASSES,
         )
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["points"])
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -80,8 +74,7 @@ class CloudSetTransformer(Task):
             "induced": 6,
             "layers": 1,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (20000, 2000, 4000),
@@ -93,6 +86,6 @@ class CloudSetTransformer(Task):
             "induced": 32,
             "layers": 2,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+            "lr_range": lr_ranges((1e-6, 1e-1)),
         },
     }

@@ -7,19 +7,18 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data import signals
 from tasks.data.synthetic import drawn
-from tasks.loop import TaskRun
-from tasks.metrics.accuracy import accuracy
-from tasks.nets.pretrained import load_pretrained
+from tasks.nets.pretrained import load_pretrained, trained
 from tasks.nets.temporal import Temporal, WithHead
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneTones(Task):
+class FinetuneTones(Classification):
     """Say how a tone moves, beginning with the convolutions of a net that knows mixtures of steady ones.
 
     Attributes:
@@ -66,21 +65,11 @@ class FinetuneTones(Task):
     def _pretrained(self) -> nn.Module:
         counts = (1536, 8, 8)
         first = replace(self, family="steady", examples=counts, batch_size=32, pretraining=0)
-        run = TaskRun(first, first.load(Source()), optimizer="adam", lr=3e-3, seed=0)
-        run.train(self.pretraining * run.steps_per_epoch)
-        body = run.model.body
-        assert isinstance(body, nn.Module)
-        return body
+        return trained(first, self.pretraining, "adam").get_submodule("body")
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["signal"][:, None])
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -92,8 +81,7 @@ class FinetuneTones(Task):
             "layers": 4,
             "pretraining": 12,
             "batch_size": 24,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (4000, 1000, 4000),
@@ -104,6 +92,6 @@ class FinetuneTones(Task):
             "layers": 8,
             "pretraining": 12,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+            "lr_range": lr_ranges((1e-6, 1e-1)),
         },
     }

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data import signals
 from tasks.data.synthetic import drawn
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.temporal import Labeller
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegimesBiGRU(Task):
+class RegimesBiGRU(Classification):
     """Say for every step of a series which of four laws moves it.
 
     Attributes:
@@ -45,15 +45,10 @@ class RegimesBiGRU(Task):
         """The GRU."""
         return Labeller(channels=2, hidden=self.hidden, outputs=4)
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy of the steps; the predictions are the scores (n, 4, length)."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Of the steps: (n, 4, length)."""
         scores: Tensor = model(batch["series"]).transpose(1, 2)
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy over steps."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -62,8 +57,7 @@ class RegimesBiGRU(Task):
             "stay": 0.9,
             "hidden": 16,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (20000, 2000, 4000),
@@ -71,6 +65,6 @@ class RegimesBiGRU(Task):
             "stay": 0.97,
             "hidden": 256,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+            "lr_range": lr_ranges((1e-6, 1e-1)),
         },
     }

@@ -21,11 +21,11 @@ from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
 from tasks.settings import encoded
 from tasks.work import places, workers
-from tasks.work.executor import Executor
+from tasks.work.executor import Executed, Executor
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportConfig:
+class ReportConfig(Executed):
     """Keys of ``configs/tasks.report.yaml``, where each is explained."""
 
     tasks: Any
@@ -41,13 +41,7 @@ class ReportConfig:
     data_dir: Any
     settings: Any
     samples: str | None
-    workers: str
     out: str
-    executor: str = "local"
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    timeout: float = math.inf
-    shard: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("lrs", 2), ("seeds", 1), ("epochs", 1), ("ceiling", 1)):
@@ -58,7 +52,7 @@ class ReportConfig:
             raise TaskError("got an empty list of optimizers, need at least one")
         for name in self.optimizers:
             optimizers.check(name)
-        Executor.of(self)
+        super().__post_init__()
         places.check_local("out", self.out)
         places.check_local("samples", self.samples)
         if self.samples is not None and not list(Path(self.samples).rglob("*.parquet")):

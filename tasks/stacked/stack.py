@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,12 +10,13 @@ import torch
 from torch import Tensor
 
 from tasks.base import Batch, Predictions, Splits, Task
-from tasks.loop import Evaluation, TaskRun
+from tasks.loop import Evaluation, TaskRun, joined
 from tasks.seeding import derive
 from tasks.splits import rows_of
 from tasks.stacked import losses as loss_of
 from tasks.stacked.captured import Captured
 from tasks.stacked.flat import Flat
+from tasks.stacked.inputs import Inputs
 from tasks.stacked.rules import RULES
 from tasks.stream import Split
 from tasks.together.stack import stack, twins
@@ -66,18 +66,8 @@ class Stack:
         self._repoint(buffers)
         self._generator = torch.Generator(self.device)
         self._generator.manual_seed(derive(*key, "stack"))
-        self._examples = rows_of(self.data.train)
-        self._orders = torch.zeros(self.count, self._examples, dtype=torch.long, device=self.device)
-        self._used = [self._examples] * self.count  # rows of each order that are used up
-        self._inputs = {
-            name: torch.zeros(self.count, device=self.device)
-            for name in ("lr", "decay", "clip", "factor", "t")
-        }
-        self._inputs["active"] = torch.zeros(self.count, dtype=torch.bool, device=self.device)
-        self._inputs["first"] = torch.zeros(self.count, dtype=torch.long, device=self.device)
-        self._offsets = torch.arange(self.size, device=self.device)
+        self._inputs = Inputs(runs, rows_of(self.data.train), self._generator)
         self._losses = torch.zeros(self.count, device=self.device)
-        self._taken = [0] * self.count  # steps of each run's optimizer
         with first.borrowed_rng(keep=False):  # nobody is active: this only shows whether it can be done
             try:
                 self._step()
@@ -98,12 +88,12 @@ class Stack:
 
     def train(self, lanes: Sequence[int], steps: int) -> list[list[float]]:
         """Take ``steps`` steps in the runs with these numbers; the training losses of each."""
-        self._set(lanes)
+        self._inputs.begin(lanes)
         kept = torch.empty(steps, self.count, device=self.device)
         self._network.train()
         with self.runs[0].borrowed_rng():
             for i in range(steps):
-                self._prepare(lanes)
+                self._inputs.prepare(lanes)
                 self._captured()
                 kept[i] = self._losses
         for lane in lanes:
@@ -112,42 +102,10 @@ class Stack:
         found: list[list[float]] = kept.T.tolist()
         return [found[lane] for lane in lanes]
 
-    def _set(self, lanes: Sequence[int]) -> None:
-        """What the host decides for the steps to come."""
-        groups = [run.optimizer.param_groups[0] for run in self.runs]
-        clips = [math.inf if run.recipe.clip is None else run.recipe.clip for run in self.runs]
-        self._copy("lr", [float(group["lr"]) for group in groups])
-        self._copy("decay", [float(group.get("weight_decay", 0.0)) for group in groups])
-        self._copy("clip", clips)
-        self._copy("active", [lane in set(lanes) for lane in range(self.count)])
-
-    def _copy(self, name: str, values: Sequence[float]) -> None:
-        held = self._inputs[name]
-        held.copy_(torch.tensor(values, dtype=held.dtype), non_blocking=True)
-
-    def _prepare(self, lanes: Sequence[int]) -> None:
-        """New orders where one is used up, and the numbers of this step."""
-        fresh = [lane for lane in lanes if self._used[lane] + self.size > self._examples]
-        if fresh:
-            draws = torch.rand(len(fresh), self._examples, generator=self._generator, device=self.device)
-            index = torch.tensor(fresh).to(self.device)
-            self._orders.index_copy_(0, index, draws.argsort(1))
-        for lane in lanes:
-            self._used[lane] = self.size + (0 if lane in fresh else self._used[lane])
-            self._taken[lane] += 1
-        self._copy("first", [max(0, used - self.size) for used in self._used])
-        self._copy("t", [max(1, taken) for taken in self._taken])
-        self._copy("factor", [self._warm(lane) for lane in range(self.count)])
-
-    def _warm(self, lane: int) -> float:
-        """What the LR is multiplied by during the first steps of a run."""
-        warmup = self.runs[lane].recipe.warmup
-        return min(1.0, max(1, self._taken[lane]) / warmup) if warmup else 1.0
-
     def _step(self) -> None:
         """One step of the active runs, on what lies on the device alone: it can be captured."""
-        given = self._inputs
-        rows = self._orders.gather(1, given["first"][:, None] + self._offsets).T.flatten()
+        given = self._inputs.held
+        rows = self._inputs.rows()
         batch = {name: tensor.index_select(0, rows) for name, tensor in self.data.train.items()}
         batch = self.task.augment(batch, self._generator)
         before = self.buffers.vector.clone()
@@ -207,20 +165,20 @@ class Stack:
             if meter is not None:
                 score = meter.compute()
             elif seen:
-                score = self.task.metric(_joined([_of(one, lane) for one in seen]), data)
+                score = self.task.metric(joined([_of(one, lane) for one in seen]), data)
             found.append(Evaluation(means[lane], score))
         return found
 
     def fresh_order(self, lane: int) -> None:
         """The run begins a new pass over the data at its next step."""
-        self._used[lane] = self._examples
+        self._inputs.fresh_order(lane)
 
     def snapshot(self, lane: int) -> dict[str, Any]:
         """What decides how a run goes on, but for what is drawn."""
         vectors = [self.weights, self.buffers, *self._states]
         return {
             "vectors": [vector.of(lane) for vector in vectors],
-            "taken": self._taken[lane],
+            "taken": self._inputs.taken[lane],
             "step_count": self.runs[lane].step_count,
         }
 
@@ -229,7 +187,7 @@ class Stack:
         vectors = [self.weights, self.buffers, *self._states]
         for vector, kept in zip(vectors, snapshot["vectors"], strict=True):
             vector.put(lane, kept)
-        self._taken[lane] = snapshot["taken"]
+        self._inputs.taken[lane] = snapshot["taken"]
         self.runs[lane].step_count = snapshot["step_count"]
         self.fresh_order(lane)
 
@@ -238,9 +196,3 @@ def _of(predictions: Predictions, lane: int) -> Predictions:
     if isinstance(predictions, Tensor):
         return predictions[lane].float()
     return tuple(part[lane] for part in predictions)
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    if isinstance(parts[0], Tensor):
-        return torch.cat([part for part in parts if isinstance(part, Tensor)])
-    return tuple(torch.cat(column) for column in zip(*parts, strict=True))

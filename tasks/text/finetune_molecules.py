@@ -7,19 +7,18 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data import molecules
 from tasks.data.synthetic import drawn
-from tasks.loop import TaskRun
-from tasks.metrics.accuracy import accuracy
-from tasks.nets.pretrained import load_pretrained
+from tasks.nets.pretrained import load_pretrained, trained
 from tasks.nets.temporal import TokenTemporal, WithHead
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneMolecules(Task):
+class FinetuneMolecules(Classification):
     """Find the group in a molecule's formula, beginning with a net that finds other groups.
 
     Attributes:
@@ -68,21 +67,11 @@ class FinetuneMolecules(Task):
     def _pretrained(self) -> nn.Module:
         counts = (1536, 8, 8)
         first = replace(self, groups="first", examples=counts, batch_size=32, pretraining=0)
-        run = TaskRun(first, first.load(Source()), optimizer="adam", lr=3e-3, seed=0)
-        run.train(self.pretraining * run.steps_per_epoch)
-        body = run.model.body
-        assert isinstance(body, nn.Module)
-        return body
+        return trained(first, self.pretraining, "adam").get_submodule("body")
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["text"])
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Other characters misread."""
@@ -101,8 +90,7 @@ class FinetuneMolecules(Task):
             "layers": 3,
             "pretraining": 4,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (4000, 1000, 4000),
@@ -113,6 +101,6 @@ class FinetuneMolecules(Task):
             "layers": 6,
             "pretraining": 12,
             "batch_size": 64,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+            "lr_range": lr_ranges((1e-6, 1e-1)),
         },
     }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tasks.base import Batch, Predictions, Source, Splits, Task
-from tasks.data import sequences
-from tasks.data.synthetic import drawn
+from tasks.data.synthetic import Columns, drawn
 from tasks.nets.sequence_to_sequence import SequenceToSequence
 
 
@@ -41,7 +41,7 @@ class SortTransformer(Task):
         """``asked`` and ``answer`` int64 (n, length)."""
         kind = {"symbols": self.symbols, "length": self.length}
         name = f"sorting-{self.symbols}-{self.length}"
-        return drawn(source, name, 1, self.examples, lambda rng, n: sequences.unsorted(rng, n, **kind))
+        return drawn(source, name, 1, self.examples, lambda rng, n: unsorted(rng, n, **kind))
 
     def build(self) -> nn.Module:
         """The transformer; id 0 begins an answer."""
@@ -87,3 +87,9 @@ class SortTransformer(Task):
             "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
         },
     }
+
+
+def unsorted(rng: np.random.Generator, count: int, *, symbols: int, length: int) -> Columns:
+    """``asked`` and ``answer`` int64 (count, length): symbols from 1 on, and the same sorted."""
+    asked = rng.integers(1, symbols + 1, (count, length))
+    return {"asked": asked, "answer": np.sort(asked, axis=1)}

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Source, Splits
+from tasks.classification import Classification
 from tasks.data import blurred
-from tasks.metrics.accuracy import accuracy
 from tasks.nets.nf_resnet import NFResNet
+from tasks.optimizers import lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShakenNFResNet(Task):
+class ShakenNFResNet(Classification):
     """Say in which direction the camera moved.
 
     Attributes:
@@ -46,15 +46,9 @@ class ShakenNFResNet(Task):
         """The residual network."""
         return NFResNet(widths=self.widths, blocks=self.blocks, outputs=self.classes)
 
-    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Predictions]:
-        """Cross-entropy; the predictions are the class scores."""
+    def _scores(self, model: nn.Module, batch: Batch) -> Tensor:
         scores: Tensor = model(batch["image"].float() / 127.5 - 1)
-        return F.cross_entropy(scores, batch["label"]), scores
-
-    def metric(self, predictions: Predictions, split: Batch) -> float:
-        """Accuracy."""
-        assert isinstance(predictions, Tensor)
-        return accuracy(predictions, split["label"])
+        return scores
 
     scales: ClassVar = {
         "mini": {
@@ -65,8 +59,7 @@ class ShakenNFResNet(Task):
             "widths": (8, 16),
             "blocks": 1,
             "batch_size": 32,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop"), (1e-5, 1e0))
-            | {"sgd": (1e-3, 3e1), "momentum": (1e-4, 3e0)},
+            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
         },
         "paper": {
             "examples": (50000, 5000, 10000),
@@ -76,6 +69,6 @@ class ShakenNFResNet(Task):
             "widths": (64, 128, 256, 512),
             "blocks": 2,
             "batch_size": 128,
-            "lr_range": dict.fromkeys(("adam", "adamw", "rmsprop", "sgd", "momentum"), (1e-6, 1e-1)),
+            "lr_range": lr_ranges((1e-6, 1e-1)),
         },
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import platform
@@ -14,7 +13,7 @@ from typing import Protocol
 
 from pyarrow import fs
 
-from tasks.work import places
+from tasks.work import machine, places
 from tasks.work.answers import Taken
 
 SETTLE, LOOKS = 0.3, 3
@@ -52,8 +51,7 @@ class Me:
 
     def mark(self) -> str:
         """One line of JSON."""
-        pid = os.getpid()
-        known = {"machine": _machine(), "pid": pid, "started": _started(pid), "host": platform.node()}
+        known = machine.this_process() | {"host": platform.node()}
         return json.dumps(known | {"nonce": self.nonce, "beat": self.beat})
 
 
@@ -187,30 +185,9 @@ class Listed:
         self._delete(self._own())
 
 
-@functools.cache
-def _machine() -> str | None:
-    """This boot of this machine, and whose process numbers are meant; None where the system does not tell."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (its target is no path)
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> str | None:
-    """When a process began, in the system's own count; None where it is gone, or ended and not yet buried."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
-
-
 def _is_gone(mark: str) -> bool:
     """Whether the process of a claim is known to have ended."""
     try:
-        holder = json.loads(mark)
-        same_machine = holder["machine"] is not None and holder["machine"] == _machine()
-        return same_machine and _started(int(holder["pid"])) != holder["started"]
+        return machine.has_ended(json.loads(mark))
     except (ValueError, KeyError, TypeError):
         return False

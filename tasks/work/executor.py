@@ -120,3 +120,18 @@ class Executor:
         # cuda:1 is said of this process's cards: every worker sees them all, and takes that one
         names = visible() if self.where() == "cuda" else ()
         return Cards(names, most=min(most, max(1, units)), fixed=not auto, share=self.num_gpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """The keys of a stage's configuration that are those of its :class:`Executor`, and checked by it."""
+
+    workers: str
+    executor: str = "local"
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    timeout: float = float("inf")
+    shard: str | None = None
+
+    def __post_init__(self) -> None:
+        Executor.of(self)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from tasks.work import cards
+from tasks.work import cards, interrupts, machine
 from tasks.work.answers import LATE, Answer, Death, Held, Left, Refusal, Stopped, Taken, reason
 
 __all__ = [
@@ -100,7 +99,7 @@ def start(*, threads: int = 1, card: str | None = None, share: float | None = No
     ours, theirs = mp.Pipe()
     # spawn: a fork would copy torch's threads and the pipes of the other workers
     process = mp.get_context("spawn").Process(target=_serve, args=(theirs, threads, share), daemon=True)
-    with _environment(_settings(threads, card)), _interrupts_held():
+    with machine.environment(_settings(threads, card)), interrupts.held():
         process.start()
     theirs.close()
     return Worker(process, ours, card)
@@ -141,32 +140,6 @@ def _settings(threads: int, card: str | None) -> dict[str, str]:
     kept = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
     found = dict.fromkeys(pools, str(threads)) | dict.fromkeys(kept, str(2**32))
     return found if card is None else found | {"CUDA_VISIBLE_DEVICES": card}
-
-
-@contextlib.contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """The variables, for what is started inside the block."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """SIGINT and SIGTERM wait, and the process started here never sees one, not even while it still imports:
-    who stops a group of processes (a terminal, Slurm) means the parent, which tells its workers."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, threads: int, share: float | None) -> None:

@@ -1,26 +1,19 @@
-"""The same units on a Ray cluster, with the same tries, reasons and bar as in local processes.
-
-``ray`` is an extra and imported on use. Every machine needs this checkout, at the same path or brought
-by ``ray job submit --working-dir``.
-"""
+"""The same units on a Ray cluster, with the same tries, reasons and bar as in local processes."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from tasks.errors import InputError
-from tasks.work import cards, interrupts
-from tasks.work.answers import LATE, Answer, Death, Stopped
+from tasks.work.answers import LATE, Answer, Death
 from tasks.work.ledger import Ledger, Outcome
-from tasks.work.processes import Unit, attempt
+from tasks.work.processes import Unit
+from tasks.work.ray_cluster import Board, connected, work_on
 
 AHEAD = 1000
 """Units handed to the cluster before it has room: what waits there is what an autoscaler sees."""
@@ -35,46 +28,6 @@ class _Try:
     unit: Unit
     began: float | None = None
     late: bool = False
-
-
-class _Board:
-    """An actor: which tries said something, until the driver takes it, and whether all are to stop."""
-
-    def __init__(self) -> None:
-        self._said: list[int] = []
-        self._stopping = False
-
-    def say(self, number: int) -> bool:
-        """Try ``number`` began, or got one step further; whether it is to stop."""
-        self._said.append(number)
-        return self._stopping
-
-    def take(self) -> list[int]:
-        """What was said since the last call."""
-        said, self._said = self._said, []
-        return said
-
-    def stop(self) -> None:
-        """From now on."""
-        self._stopping = True
-
-
-def _work(unit: Unit, number: int, board: Any, threads: int, share: float) -> Answer:
-    """What a Ray worker does with a unit: rows made, or why it failed."""
-    import ray
-    import torch
-
-    torch.set_num_threads(threads)
-    if 0 < share < 1:
-        cards.limit(share)  # Ray shares out cards, not their memory
-    board.say.remote(number)  # it began
-
-    def tick() -> None:
-        with contextlib.suppress(ray.exceptions.RayActorError):  # it restarts
-            if ray.get(board.say.remote(number)):
-                raise Stopped
-
-    return attempt(unit, tick)
 
 
 def run_all(
@@ -98,9 +51,9 @@ def run_all(
         title, unit_name, tick_name: of the bar.
         timeout: seconds that one unit may take.
     """
-    with _connected(workers, num_cpus) as ray:
+    with connected(workers, num_cpus) as ray:
         job = _Job(ray, Ledger(units, title=title, unit_name=unit_name, tick_name=tick_name), timeout)
-        work = ray.remote(_work).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)
+        work = ray.remote(work_on).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)
         settings = (max(1, int(num_cpus)), num_gpus)
         job.run(work, settings, AHEAD if workers == "auto" else int(workers))
     return job.ledger.result()
@@ -111,7 +64,7 @@ class _Job:
 
     def __init__(self, ray: ModuleType, ledger: Ledger, timeout: float) -> None:
         self.ray, self.ledger, self.timeout = ray, ledger, timeout
-        self.board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
+        self.board = ray.remote(Board).options(num_cpus=0, max_restarts=-1).remote()
         self.tries: dict[int, _Try] = {}
         self.refs: dict[Any, int] = {}
 
@@ -175,30 +128,3 @@ class _Job:
                 return LATE
             words = (line.strip() for line in str(error).splitlines() if line.strip())
             return Death(f"{type(error).__name__}: {next(words, 'no reason given')}")
-
-
-@contextlib.contextmanager
-def _connected(workers: str, num_cpus: float) -> Iterator[ModuleType]:
-    """Ray, connected; a local Ray ends with the block."""
-    try:
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change to come
-        import ray
-    except ImportError as error:
-        raise InputError("executor=ray needs Ray: pip install 'arc-lr[ray]'") from error
-    address = os.environ.get("RAY_ADDRESS", "local")
-    size: dict[str, Any] = {}
-    if address == "local":
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        size = {"include_dashboard": False, "object_store_memory": 100_000_000}
-        if workers != "auto":
-            size["num_cpus"] = max(1, math.ceil(int(workers) * num_cpus))
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **size)
-    except ConnectionError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no Ray cluster at RAY_ADDRESS={address}: {reason}") from error
-    interrupts.listen()  # Ray has put its own answer to SIGTERM in place
-    try:
-        yield ray
-    finally:
-        ray.shutdown()

@@ -16,7 +16,7 @@ from torch import nn
 
 import arc
 from arc.network import onnx, weights
-from arc.numbers import number
+from arc.tensors import number
 from arc.view import logs
 from arc.view.replay import replay
 from tests.arc.helpers import optimizer, seeded_network

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arc.history.blocks import STRETCHES
 from arc.history.features import PERIOD_LENGTH, _linear
-from arc.history.losses import BLOCKS, CAPACITY, LossBuffer
+from arc.history.losses import CAPACITY, LossBuffer
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -120,9 +121,9 @@ def test_a_call_ends_with_its_mean_and_stretches(
         call = buffer.end_call(0.1, 1)
         stride = buffer.stride
         assert call.mean == pytest.approx(values.mean().item(), abs=stride)
-        assert len(call.blocks) == min(BLOCKS, length // stride or 1) or stride > 1
+        assert len(call.blocks) == min(STRETCHES, length // stride or 1) or stride > 1
         assert list(call.blocks) == sorted(call.blocks) and call.bad == 0
-        assert abs(call.blocks[0] - start) <= length / len(call.blocks) + BLOCKS * stride
+        assert abs(call.blocks[0] - start) <= length / len(call.blocks) + STRETCHES * stride
         assert call.losses == buffer.values()
         start += length
 

@@ -1,4 +1,4 @@
-"""Do no harm: what the controller must leave alone, survive or say."""
+"""A controller does no harm: to LRs, logs, files, random states."""
 
 import contextlib
 import math
@@ -16,38 +16,7 @@ from arc.view import journal
 from arc.view.page import page
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, lr_of, optimizer
-
-
-def rolling(network: arc.Network, model: nn.Module, lr: float = 0.1, **settings: Any) -> arc.Controller:
-    """A controller with rollback on a momentum SGD."""
-    sgd = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
-    return arc.Controller(sgd, network=network, **{"model": model, "rollback": True} | settings)
-
-
-def restores(controller: Any) -> list[int]:
-    """The calls whose state was put back: 0 for the initial one, 1 where only the reason tells of it."""
-    found = []
-    for decision in controller.decisions:
-        start = any(w in decision.reason for w in ("initial state", "starts again"))
-        told = 0 if start else 1 if "went back" in decision.reason else None
-        call = getattr(decision, "restored", told)
-        found += [] if call is None else [call]
-    return found
-
-
-def went_to_the_start(controller: arc.Controller) -> bool:
-    """Whether the initial state was ever restored."""
-    return 0 in restores(controller)
-
-
-def one_step(controller: arc.Controller, model: nn.Module) -> None:
-    """A real optimizer step, so that there is a state to restore."""
-    controller.optimizer.zero_grad()
-    sum(p.sum() for p in model.parameters() if p.requires_grad).backward()  # type: ignore[union-attr]
-    controller.optimizer.step()
-
-
-# 2: one batch is the yardstick of a whole run
+from tests.arc.rolling import one_step, restores, rolling, went_to_the_start
 
 
 def test_a_lucky_first_loss_is_no_yardstick(answering: Answering) -> None:
@@ -71,9 +40,6 @@ def test_a_layer_that_starts_at_zero_may_move(answering: Answering) -> None:
     assert not went_to_the_start(controller)
 
 
-# 3: a false dead net
-
-
 def test_a_group_whose_lr_is_set_to_zero_is_not_dead(answering: Answering) -> None:
     layers = [nn.Linear(4, 4) for _ in range(3)]
     model = nn.Sequential(*layers)
@@ -86,9 +52,6 @@ def test_a_group_whose_lr_is_set_to_zero_is_not_dead(answering: Answering) -> No
         one_step(controller, model)
         epoch(controller, falling(call), val_loss=1.0 / (1 + call))
     assert not went_to_the_start(controller)
-
-
-# 4: no floor, no end
 
 
 @pytest.mark.parametrize("rollback", [False, True])
@@ -126,9 +89,6 @@ def test_larger_targets_leave_the_lr_above_a_hundredth(answering: Answering, rol
     assert lr_of(controller.optimizer) >= 0.1 / 100
 
 
-# 5: a raise on trial, beside noise
-
-
 def test_noise_around_a_level_takes_few_raises_back(answering: Answering) -> None:
     model = nn.Linear(4, 1)
     controller = rolling(
@@ -143,9 +103,6 @@ def test_noise_around_a_level_takes_few_raises_back(answering: Answering) -> Non
     assert (
         len(restores(controller)) <= 2
     )  # the same raise, no better for being taken back, is not taken back for ever
-
-
-# 6: an LR that groups share
 
 
 def shared_lr() -> torch.optim.Optimizer:
@@ -166,9 +123,6 @@ def test_set_lr_sets_a_shared_tensor_lr_once() -> None:
     assert [float(g["lr"]) for g in adam.param_groups] == pytest.approx([2e-3, 2e-3])
 
 
-# 7: global state
-
-
 def test_a_default_dtype_of_float64_does_not_reach_the_network() -> None:
     torch.set_default_dtype(torch.float64)
     try:
@@ -184,80 +138,6 @@ def test_building_a_controller_draws_no_random_numbers(mode: Any) -> None:
     before = torch.get_rng_state()
     arc.Controller(optimizer(0.1), mode=mode)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-# 8: a model that changes
-
-
-def test_a_group_added_later_is_restored_along(answering: Answering) -> None:
-    model = nn.ModuleList([nn.Linear(2, 2)])
-    controller = rolling(answering(arc.Action.KEEP), model)
-    for call in range(12):
-        epoch(controller, falling(call))
-    model.append(nn.Linear(2, 2))
-    controller.optimizer.add_param_group({"params": [*model[1].parameters()]})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(controller, [math.nan] * 10)  # all losses are lost: this has to be restored
-        epoch(controller, falling(12))
-    assert all(p.isfinite().all() for p in model.parameters())
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules")
-def test_a_lazy_layer_may_be_there_from_the_start(answering: Answering) -> None:
-    model = nn.LazyLinear(2)
-    controller = rolling(answering(arc.Action.KEEP), model)
-    model(torch.ones(1, 3))
-    for call in range(3):
-        one_step(controller, model)
-        epoch(controller, falling(call))
-
-
-# 9: resume
-
-
-def test_rollback_may_be_switched_on_at_a_resume(answering: Answering) -> None:
-    model, network = nn.Linear(2, 1), answering(arc.Action.KEEP)
-    first = rolling(network, model, rollback=False)
-    for call in range(12):
-        epoch(first, falling(call))
-    second = rolling(network, model)
-    second.load_state_dict(first.state_dict())
-    for call in range(12, 18):
-        epoch(second, falling(call))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(second, [math.nan] * 10)
-
-
-def test_copies_may_move_from_memory_to_files(answering: Answering, tmp_path: Path) -> None:
-    model, network = nn.Linear(2, 1), answering(arc.Action.KEEP)
-    first = rolling(network, model)
-    for call in range(12):
-        epoch(first, falling(call))
-    second = rolling(network, model, rollback=tmp_path)
-    second.load_state_dict(first.state_dict())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(second, [math.nan] * 10)
-
-
-def test_two_runs_that_share_a_folder_keep_their_own_weights(answering: Answering, tmp_path: Path) -> None:
-    network = answering(arc.Action.KEEP)
-    models = [nn.Linear(2, 1), nn.Linear(2, 1)]
-    kept = models[0].weight.clone()
-    runs = [rolling(network, model, rollback=tmp_path) for model in models]
-    for call in range(12):
-        for controller in runs:
-            epoch(controller, falling(call))
-    nn.init.constant_(models[0].weight, math.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(runs[0], [math.nan] * 10)
-    assert torch.equal(models[0].weight, kept)
-
-
-# 10: logs
 
 
 def test_a_log_that_cannot_be_written_warns_once(network: arc.Network, tmp_path: Path) -> None:
@@ -294,9 +174,6 @@ def test_starting_again_erases_no_log(network: arc.Network, tmp_path: Path) -> N
     assert '"epoch": 6' in kept
 
 
-# 11: decisions that are undone
-
-
 def test_a_loop_that_sets_the_lr_itself_is_told(answering: Answering) -> None:
     sgd = optimizer(0.1)
     controller = arc.Controller(sgd, network=answering(arc.Action.RAISE), period=1)
@@ -304,9 +181,6 @@ def test_a_loop_that_sets_the_lr_itself_is_told(answering: Answering) -> None:
         for call in range(9):
             sgd.param_groups[0]["lr"] = 0.1
             epoch(controller, falling(call))
-
-
-# 12: smaller things
 
 
 def test_a_policy_without_rules_may_have_rollback(network: arc.Network) -> None:
@@ -323,20 +197,6 @@ def test_a_step_that_raises_has_not_counted(network: arc.Network) -> None:
     assert [d.epoch for d in controller.decisions] == [3]
 
 
-def test_a_restore_keeps_the_weight_decay_that_the_user_set(answering: Answering) -> None:
-    model = nn.Linear(2, 1)
-    controller = rolling(answering(arc.Action.KEEP), model)
-    for call in range(12):
-        epoch(controller, falling(call))
-    controller.optimizer.param_groups[0]["weight_decay"] = 0.5
-    nn.init.constant_(model.weight, math.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(controller, [math.nan] * 10)
-    assert model.weight.isfinite().all()
-    assert controller.optimizer.param_groups[0]["weight_decay"] == 0.5
-
-
 def test_the_page_escapes_the_settings(network: arc.Network, tmp_path: Path) -> None:
     epoch(arc.Controller(optimizer(0.1), network=network, log_dir=tmp_path), falling(0))
     file = tmp_path / journal.FILE
@@ -349,63 +209,3 @@ def test_saving_weights_leaves_other_files_alone(network: arc.Network, tmp_path:
     with contextlib.suppress(ValueError, FileExistsError):  # a refusal is as good
         arc.weights.save(network, tmp_path, {}, "# card\n")
     assert (tmp_path / "notes.txt").exists()
-
-
-# what is to be built
-
-
-def test_a_decision_says_whose_it_is_and_what_it_restored(answering: Answering) -> None:
-    model = nn.Linear(2, 1)
-    controller: Any = rolling(answering(arc.Action.KEEP), model, period=1)
-    for call in range(12):
-        epoch(controller, falling(call))
-    last: Any = controller.decisions[-1]
-    assert (last.source, last.restored) == ("network", None)
-    nn.init.constant_(model.weight, math.nan)
-    with pytest.warns(UserWarning):
-        decision: Any = epoch(controller, [math.nan] * 10)
-    assert (decision.source, decision.restored) == ("guard", 12)
-
-
-def test_the_user_is_told_of_a_restore_and_other_state_comes_back_along(answering: Answering) -> None:
-    model, ema, told = nn.Linear(2, 1), nn.Linear(2, 1), []
-    controller = rolling(
-        answering(arc.Action.KEEP), model, extra_state=[ema], on_restore=lambda *_: told.append(1)
-    )
-    for call in range(12):
-        epoch(controller, falling(call))
-    kept = ema.weight.clone()
-    for net in (model, ema):
-        nn.init.constant_(net.weight, math.nan)
-    with pytest.warns(UserWarning):
-        epoch(controller, [math.nan] * 10)
-    assert told == [1]
-    assert torch.equal(ema.weight, kept)
-
-
-def test_protection_is_the_default_and_needs_no_model(answering: Answering) -> None:
-    weight = nn.Parameter(torch.ones(2))
-    controller = arc.Controller(torch.optim.SGD([weight], lr=0.1), network=answering(arc.Action.KEEP))
-    assert controller.settings.rollback == "auto"
-    for call in range(12):
-        epoch(controller, falling(call))
-    nn.init.constant_(weight, math.nan)
-    with pytest.warns(UserWarning):
-        epoch(controller, [math.nan] * 10)
-    assert weight.tolist() == [1.0, 1.0]
-
-
-def test_a_restore_writes_into_the_same_memory(answering: Answering) -> None:
-    model = nn.Linear(2, 1)
-    controller = rolling(answering(arc.Action.KEEP), model)
-    for call in range(12):
-        one_step(controller, model)
-        epoch(controller, falling(call))
-    momentum = [s["momentum_buffer"] for s in controller.optimizer.state.values()]
-    nn.init.constant_(model.weight, math.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        epoch(controller, [math.nan] * 10)
-    assert model.weight.isfinite().all()
-    again = [s["momentum_buffer"] for s in controller.optimizer.state.values()]
-    assert [m.data_ptr() for m in again] == [m.data_ptr() for m in momentum]

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import arc
-from arc.controller import VERSION
 from arc.decision import RecoveryWarning
+from arc.saved import VERSION
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, falling, optimizer
 

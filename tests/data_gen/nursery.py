@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
-from data_gen import generate, schema, store
+from data_gen import generate, reading, schema
 from data_gen.generate import GenerateConfig
 from tasks import registry
 from tasks.work import cli, processes
@@ -69,7 +69,7 @@ def code(pid: int) -> int:
 
 def parts(out: Path) -> dict[str, int]:
     """The parts that are there, whole, with the time of their making."""
-    for _, table in store.stream([str(p) for p in out.rglob("part-*")], schema.TRIAL):
+    for _, table in reading.stream([str(p) for p in out.rglob("part-*")], schema.TRIAL):
         assert not isinstance(table, Exception), table
     return {str(p): p.stat().st_mtime_ns for p in out.rglob("part-*")}
 

@@ -6,7 +6,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from data_gen import label, schema, store
+from data_gen import label, reading, schema, store
 from data_gen.label import LabelConfig
 from data_gen.samples import SAMPLE, samples_of
 from tasks.work import cli
@@ -138,7 +138,7 @@ def test_a_run_that_is_there_twice_is_taken_once(tmp_path, monkeypatch):
     once = run(tmp_path)
     write(tmp_path, [*trial, row(0, val_loss=0.3, chosen=None, run_id="r1")], "r9")
     assert str([s for s in run(tmp_path) if s["run_id"] == "r0"]) == str(once)
-    monkeypatch.setattr(store, "BATCH", 1)  # in another batch of the label stage
+    monkeypatch.setattr(reading, "BATCH", 1)  # in another batch of the label stage
     assert str([s for s in run(tmp_path) if s["run_id"] == "r0"]) == str(once)
     whole, twice = (pa.Table.from_pylist(trial * n, schema=schema.TRIAL) for n in (1, 2))
     assert str(samples_of(twice).to_pylist()) == str(samples_of(whole).to_pylist())

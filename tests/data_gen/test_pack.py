@@ -2,7 +2,7 @@
 
 import json
 
-from data_gen import generate, pack, schema, store
+from data_gen import generate, pack, reading, schema, store
 from data_gen.card import UNNAMED
 from data_gen.generate import GenerateConfig
 from data_gen.pack import PackConfig
@@ -75,7 +75,7 @@ def test_a_pack_of_many_runs_is_read_piece_by_piece(tmp_path, monkeypatch):
     for i, rows_of_run in enumerate(runs):
         write(tmp_path, rows_of_run, f"r{i}")
     (path,) = packed(tmp_path)
-    pieces = [table for _, table in store.stream([path], schema.TRIAL)]
+    pieces = [table for _, table in reading.stream([path], schema.TRIAL)]
     assert [sorted(set(piece["run_id"].to_pylist())) for piece in pieces] == [
         ["r0", "r1"],
         ["r2", "r3"],

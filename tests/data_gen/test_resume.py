@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from data_gen import generate, schema, store, trial
-from data_gen.trial import Trial
+import data_gen.unit
+from data_gen import generate, schema, store, trial, trial_settings
+from data_gen.trial_settings import Trial
+from data_gen.unit import TrialUnit
 from tasks import registry
 from tasks.base import Source
 from tasks.work import checkpoint
@@ -18,7 +20,7 @@ class Killed(BaseException):
     """Nothing in the program catches it, as nothing catches SIGKILL."""
 
 
-def unit(out: Path, *overrides: str) -> generate.TrialUnit:
+def unit(out: Path, *overrides: str) -> TrialUnit:
     asked = ["runs=1", "cycles=5", "repeats=0.5", "rollouts=0.3", "warmup=[3,9]", *overrides]
     return next(generate.units(config(out, *asked)))
 
@@ -48,17 +50,17 @@ def test_a_killed_trial_goes_on_to_the_same_rows(tmp_path, branches, cycles):
         with pytest.raises(Killed):
             cut.run(ends_after(number, Killed))
     began = []
-    train = generate.trial.rows
+    train = trial.rows
 
     def noticing(*arguments):
         began.append(arguments[-1].state["cycle"])
         return train(*arguments)
 
-    generate.trial.rows, ticks = noticing, []
+    trial.rows, ticks = noticing, []
     try:
         assert cut.run(lambda: ticks.append(None)) == 5
     finally:
-        generate.trial.rows = train
+        trial.rows = train
     assert began == [cycles[-1]] and len(ticks) == 5
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
     assert [path.name for path in Path(cut.path).parent.iterdir()] == [Path(cut.path).name]
@@ -77,14 +79,14 @@ def test_a_trial_that_is_told_to_stop_saves_the_cycle_and_the_last_one_is_finish
 
 
 def test_nothing_is_saved_of_a_short_trial(tmp_path, monkeypatch):
-    monkeypatch.setattr(generate, "_save", lambda *_: pytest.fail("it was saved"))
+    monkeypatch.setattr(data_gen.unit, "_save", lambda *_: pytest.fail("it was saved"))
     assert unit(tmp_path).run() == 5
 
 
 def test_names_of_trials_stay_what_they_were(monkeypatch):
     """Sets of trials are gone on with for months: a name changes only with what it names."""
     monkeypatch.setattr(registry, "digest", lambda name: "file")
-    monkeypatch.setattr(trial, "_DECISIVE", {})
+    monkeypatch.setattr(trial_settings, "_DECISIVE", {})
     asked = {"task": TINY, "scale": "mini", "source": Source(), "index": 3, "seed": 7, "cycles": 4}
     asked |= {"optimizers": ("adam", "sgd"), "lr_range": None, "period": None, "max_period": 3}
     drawn = {"branches": "together", "epoch_steps": (10.0, 80.0), "repeats": 0.1, "rollouts": 0.03}

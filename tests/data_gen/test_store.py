@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from data_gen import schema, store
+from data_gen import reading, schema, store
 from tasks.errors import InputError
 
 TABLE = pa.table({"x": [1, 2, 3]})
@@ -87,19 +87,19 @@ def test_another_version_of_the_trials_is_named(tmp_path, monkeypatch):
 
 
 def test_a_stream_keeps_the_order_and_says_which_part_is_bad(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "BATCH", 3)
+    monkeypatch.setattr(reading, "BATCH", 3)
     paths = [str(tmp_path / f"part-{i}.parquet") for i in range(8)]
     for i, path in enumerate(paths):
         store.write(path, pa.table({"x": [i]}))
     (tmp_path / "part-4.parquet").write_bytes(b"garbage")
-    found = list(store.stream(paths, TABLE.schema))
+    found = list(reading.stream(paths, TABLE.schema))
     assert [path for path, _ in found] == paths
     assert [type(t) for _, t in found].count(InputError) == 1
     assert "part-4.parquet" in str(found[4][1])
     assert [t["x"].to_pylist() for _, t in found if isinstance(t, pa.Table)] == [
         [i] for i in range(8) if i != 4
     ]
-    assert list(store.stream([], TABLE.schema)) == []
+    assert list(reading.stream([], TABLE.schema)) == []
 
 
 def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path):

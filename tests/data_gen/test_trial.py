@@ -10,10 +10,11 @@ import torch
 
 from arc.actions import Action
 from data_gen import branches, schema, store
-from data_gen.generate import load
 from data_gen.movement import Tracker
 from data_gen.samples import samples_of
-from data_gen.trial import REPEATS, Trial, rows
+from data_gen.trial import REPEATS, rows
+from data_gen.trial_settings import Trial
+from data_gen.unit import load
 from tasks.base import Source
 from tasks.loop import Evaluation, TaskRun
 from tasks.together import Together

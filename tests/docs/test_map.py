@@ -68,3 +68,19 @@ def test_the_walk_of_a_loss_is_the_way_that_it_takes() -> None:
     finally:
         sys.setprofile(None)
     assert not [file for file in walk if str(ROOT / file) not in called]
+
+
+def test_a_source_file_is_read_in_one_sitting() -> None:
+    """At most 200 lines: a longer one holds a second idea."""
+    packages = (*_map().PACKAGES, "benchmarks")
+    files = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+    assert {name: length for name, length in lengths.items() if length > 200} == {}
+
+
+def test_the_rooms_below_the_controller_do_not_import_each_other_in_circles() -> None:
+    """The controller logs by ``view`` and searches by ``methods``, some of whose files build controllers."""
+    module = _map()
+    rooms = module.by_room(module.imports(("arc",)), 2)
+    above = {"arc.controller", "arc.saved", "arc.initial_lr", "arc.methods", "arc.view"}
+    assert {name for name in rooms if name in module.reachable(rooms, name)} <= above

@@ -1,164 +1,30 @@
-"""The comparison's runs: what decides them, how they are measured, and the stage that makes them."""
+"""The stage of the comparison: what it makes, in which order, and what it refuses."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import pickle
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import arc
 from arc.actions import Action
 from arc.network import weights
-from proxy_eval import asked, comparison_run, controllers, methods, suite
+from proxy_eval import asked, controllers, methods, suite
 from proxy_eval.compare import CompareConfig, compare, plan_of
-from proxy_eval.comparison_run import ComparisonUnit, settings_of
+from proxy_eval.comparison_run import ComparisonUnit
 from proxy_eval.select import SelectConfig
-from tasks import registry
-from tasks.base import Source
-from tasks.recipe import Recipe
 from tasks.work import cli, workers
 from tests.conftest import TINY
 from training.config import TrainingConfig
 
 EXPERIMENTS = sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml"))
-
-
-def unit(method: str = "constant", **changed: Any) -> ComparisonUnit:
-    options = changed.pop("options", {})
-    made: dict[str, Any] = {
-        "label": method,
-        "method": method,
-        "options": options,
-        "identity": methods.identity(method, options),
-        "task": TINY,
-        "scale": "mini",
-        "source": Source(),
-        "fingerprint": "f",
-        "settings": settings_of(TINY, "mini"),
-        "optimizer": "adam",
-        "lr0": 0.03,
-        "start_lr": 1e-3,
-        "seed": 0,
-        "base_seed": 0,
-        "horizon": 1.0,
-        "epochs": 6,
-        "epoch_steps": None,
-        "device": "cpu",
-        "out": "runs",
-    }
-    return ComparisonUnit(**made | changed)
-
-
-# -- one run ---------------------------------------------------------------------------------------
-
-
-def test_a_constant_run_costs_its_budget_and_says_all_there_is_to_say() -> None:
-    row = unit().row()
-    assert row["charged"][-1] == row["budget"] == 6 * (3 * 4 + 4)  # 4 batches to train on, 4 to validate
-    assert row["forwards"] == row["backwards"] == row["steps"] == 24
-    assert {len(row[curve]) for curve in ("lr", "train_loss", "val_loss", "val_metric", "charged")} == {6}
-    assert row["last_epoch"] == row["last_within_epoch"] == 6
-    assert row["best_epoch"] == 1 + int(np.argmin(row["val_loss"]))
-    assert row["last_test_metric"] > row["untrained_test_metric"]
-    assert not row["diverged"] and row["failure"] is None and not row["decision"]
-
-
-def test_arc_looks_at_the_validation_that_everybody_pays_for() -> None:
-    assert unit("arc").row()["charged"] == unit().row()["charged"]
-
-
-def test_a_search_is_charged_and_ends_the_equal_cost_view_early() -> None:
-    row = unit("autolrs_scaled", lr0=None, epochs=20).row()
-    assert row["steps"] > 80
-    assert row["charged"][-1] > row["budget"]
-    within = row["last_within_epoch"]
-    assert 0 < within < row["last_epoch"] == 20
-    assert row["charged"][within - 1] <= row["budget"] < row["charged"][within]
-
-
-def test_methods_start_from_the_same_model_and_data_order() -> None:
-    first = [unit(name).row() for name in ("constant", "arc", "plateau")]
-    assert first[0]["train_loss"][:3] == first[1]["train_loss"][:3] == first[2]["train_loss"][:3]
-    assert first[0]["train_loss"] != unit(seed=1).row()["train_loss"]
-    cosine = unit("cosine", lr0=1.0).row()
-    assert cosine["untrained_test_loss"] == first[0]["untrained_test_loss"]
-
-
-def test_arcs_decisions_are_kept() -> None:
-    row = unit("arc").row()
-    assert row["decision_epoch"] == [3, 6]
-    assert row["lr"][3] == pytest.approx(row["lr"][2] * row["decision_factor"][0])
-    searched = unit("arc_auto", lr0=None).row()
-    assert searched["decision_epoch"] == [3, 6]
-    assert searched["lr"][0] not in (0.03, 1e-3)
-
-
-def test_copies_for_a_rollback_are_charged() -> None:
-    assert unit("arc_rollback").row()["snapshots"] == 6
-    assert unit("arc").row()["snapshots"] == 0
-
-
-def test_a_lost_run_ends_early_and_counts_as_diverged() -> None:
-    row = unit(lr0=1e38).row()
-    assert len(row["val_loss"]) < 6
-    assert math.isnan(row["last_test_loss"]) and row["diverged"]
-    assert row["best_epoch"] == 0 and row["best_test_metric"] == row["untrained_test_metric"]
-
-
-def test_what_a_method_raises_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(run: Any, steps: int) -> Any:
-        raise ValueError("no LR lowers the loss")
-
-    entry = methods.Entry(make=broken, title="broken")
-    monkeypatch.setitem(methods.METHODS, "broken", entry)
-    row = unit("broken").row()
-    assert row["failure"] == "ValueError: no LR lowers the loss"
-    assert row["last_test_metric"] == row["untrained_test_metric"]
-
-
-def test_an_epoch_may_be_any_number_of_steps() -> None:
-    row = unit("arc", epoch_steps=3, epochs=4).row()
-    assert row["steps"] == 12 and row["epoch_steps"] == 3 and len(row["lr"]) == 4
-
-
-# -- what decides a run ----------------------------------------------------------------------------
-
-
-def test_every_field_decides_the_run_but_names_and_places() -> None:
-    one = unit()
-    other: dict[str, Any] = {"source": Source(kind="local", path="x"), "options": {"period": 2}}
-    other |= {"identity": 1, "task": TINY.replace("tiny_task", "other_task")}
-    for field in dataclasses.fields(ComparisonUnit):
-        value = getattr(one, field.name)
-        new = other[field.name] if field.name in other else f"{value}x" if isinstance(value, str) else 9
-        changed = dataclasses.replace(one, **{field.name: new})
-        same = field.name in ("label", "source", "device", "out", "horizon")
-        assert (changed.run_id == one.run_id) == same, field.name
-
-
-def test_a_run_is_refused_where_its_controller_has_changed(tmp_path: Path) -> None:
-    shutil.copytree(weights.paper(), tmp_path / "c")
-    begun = unit("arc", options={"controller": str(tmp_path / "c")})
-    weights.save(arc.Network(), tmp_path / "c", {}, "another")
-    with pytest.raises(ValueError, match="the controller of arc has changed since the start"):
-        begun.row()
-    assert unit("arc", options={"controller": str(tmp_path / "c")}).run_id != begun.run_id
-
-
-def test_the_shipped_controller_by_its_path_is_the_same_run() -> None:
-    assert unit("arc", options={"controller": str(weights.PRETRAINED)}).run_id == unit("arc").run_id
-
-
-# -- the stage -------------------------------------------------------------------------------------
 
 
 def arguments(out: Path, *more: str) -> list[str]:
@@ -296,18 +162,6 @@ def test_the_oracle_may_be_another_method() -> None:
     assert [u.lr0 for u in units] == [3e-2, 3e-3, 3e-1]
 
 
-def test_a_task_is_trained_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = unit().row()
-    recipe = Recipe(epoch_steps=6, weight_decay=0.5, clip=0.1)
-    task = dataclasses.replace(registry.get(TINY), recipe=recipe)
-    load = comparison_run.load
-    monkeypatch.setattr(comparison_run, "load", lambda *key: (task, load(*key)[1]))
-    row = unit().row()
-    assert (row["epoch_steps"], row["steps"]) == (6, 36)
-    assert row["train_loss"][0] != plain["train_loss"][0]
-    assert unit(epoch_steps=3).row()["epoch_steps"] == 3
-
-
 def test_candidates_are_compared_under_names_of_their_own() -> None:
     chosen = "methods=[arc,{name: arc, controller: runs/candidates/3},{name: arc, period: 1, label: often}]"
     made = cli.parse("proxy_eval.compare", CompareConfig, arguments(Path("x"), chosen))
@@ -341,9 +195,6 @@ def test_candidates_are_compared_under_names_of_their_own() -> None:
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, message: str) -> None:
     assert stage(tmp_path, "methods=[constant,arc]", override) == 2
     assert message in capsys.readouterr().err
-
-
-# -- suites and experiments ------------------------------------------------------------------------
 
 
 def test_a_file_that_is_no_suite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from arc.network import weights
 from data_gen import store
-from data_gen.generate import load
+from data_gen.unit import load
 from proxy_eval.proxy_run import PROXY_RUN, ProxyUnit
 from proxy_eval.select import SelectConfig
 from tasks.base import Source

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from proxy_eval import stats
+from proxy_eval.report import summary
 
 
 def column(*values: float) -> np.ndarray:
@@ -106,20 +107,20 @@ def test_regret_weighs_tasks_alike() -> None:
 
 def test_expected_best_is_the_mean_over_all_draws() -> None:
     scores, measures = np.array([0.2, 0.9, 0.5]), np.array([3.0, 2.0, 1.0])
-    assert stats.expected_best(scores, measures, 1) == pytest.approx(scores.mean())
+    assert summary.expected_best(scores, measures, 1) == pytest.approx(scores.mean())
     pairs = [max((i, j), key=lambda k: measures[k]) for i in range(3) for j in range(3)]
-    assert stats.expected_best(scores, measures, 2) == pytest.approx(np.mean([scores[k] for k in pairs]))
+    assert summary.expected_best(scores, measures, 2) == pytest.approx(np.mean([scores[k] for k in pairs]))
 
 
 def test_a_run_without_a_measure_is_never_chosen_over_another() -> None:
-    assert stats.expected_best([1.0, 0.0], [math.nan, 0.1], 50) == pytest.approx(0, abs=1e-6)
+    assert summary.expected_best([1.0, 0.0], [math.nan, 0.1], 50) == pytest.approx(0, abs=1e-6)
 
 
 def test_trials_to_equal_by_hand() -> None:
     runs = [np.array([0.0, 1.0])]  # the best of k is worth 1 - 2^-k
-    assert stats.trials_to_equal(0.5, runs, runs) == 1
-    assert stats.trials_to_equal(0.87, runs, runs) == 3
-    assert stats.trials_to_equal(1.1, runs, runs) == math.inf
+    assert summary.trials_to_equal(0.5, runs, runs) == 1
+    assert summary.trials_to_equal(0.87, runs, runs) == 3
+    assert summary.trials_to_equal(1.1, runs, runs) == math.inf
 
 
 def test_profile_by_hand() -> None:

@@ -17,7 +17,7 @@ from proxy_eval.watched import WatchedRun
 from tasks.work import checkpoint
 from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
-from tests.proxy_eval.test_compare import unit
+from tests.proxy_eval.units import unit
 
 TIMES = {"seconds", "cpu_seconds", "unit_seconds", "wall_seconds", "peak_memory"}
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from data_gen import trial
-from data_gen.generate import load
-from data_gen.trial import Trial
+from data_gen.trial_settings import Trial
+from data_gen.unit import load
 from tasks import registry
 from tasks.base import Batch, Meter, Source, Splits, Stateful, Stream, TaskError
 from tasks.loop import TaskRun

@@ -6,9 +6,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from tasks.work import cards, ray_workers
+from tasks.work import cards
 from tasks.work.ledger import Ledger
-from tasks.work.ray_workers import _Job, _work
+from tasks.work.ray_cluster import Board, work_on
+from tasks.work.ray_workers import _Job
 from tests.units import Part, Unit
 
 
@@ -46,7 +47,7 @@ def ray(monkeypatch) -> ModuleType:
 
 def outcome_of(ray: ModuleType, units: list):
     job = _Job(ray, Ledger(units, title="t", unit_name="units", tick_name="ticks"), 60.0)
-    job.run(remote(_work).options(), (1, 0.0), 10)
+    job.run(remote(work_on).options(), (1, 0.0), 10)
     return job.ledger.outcome
 
 
@@ -61,15 +62,17 @@ def test_units_are_booked_claimed_and_tried_again(ray, tmp_path):
 
 
 def test_a_try_hears_at_its_next_tick_that_it_is_to_stop(ray, tmp_path):
-    board = Actor(ray_workers._Board())
+    board = Actor(Board())
     board.stop.remote()
-    assert "told to stop" in _work(Unit("a", "ticks for a minute", str(tmp_path / "saved")), 0, board, 1, 0.0)
+    assert "told to stop" in work_on(
+        Unit("a", "ticks for a minute", str(tmp_path / "saved")), 0, board, 1, 0.0
+    )
 
 
 def test_a_try_has_the_threads_of_its_cores_and_its_share_of_a_card(ray, monkeypatch):
     shares = []
     monkeypatch.setattr(cards, "limit", shares.append)
     monkeypatch.setattr(torch, "set_num_threads", shares.append)
-    board = Actor(ray_workers._Board())
-    assert [_work(Unit("a"), 0, board, 3, share) for share in (0.25, 0.0, 1.0)] == [7, 7, 7]
+    board = Actor(Board())
+    assert [work_on(Unit("a"), 0, board, 3, share) for share in (0.25, 0.0, 1.0)] == [7, 7, 7]
     assert shares == [3, 0.25, 3, 3]

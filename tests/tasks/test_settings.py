@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from data_gen import generate
+from data_gen import generate, trial
 from data_gen.generate import GenerateConfig
+from data_gen.unit import loaded
 from tasks import registry
 from tasks.errors import InputError
 from tasks.settings import NONE, encoded, replaced
@@ -73,7 +74,7 @@ def test_settings_reach_the_trial(tmp_path):
     keys = [f"task={TINY}", "optimizers=[adam]", "runs=1", "cycles=1", "period=1", f"out={tmp_path}"]
     units = generate.units(cli.parse("data_gen", GenerateConfig, [*keys, "settings={batch_size: 4}"]))
     (unit,) = units
-    task, data = generate.loaded(unit.trial, "cpu")
+    task, data = loaded(unit.trial, "cpu")
     assert task.batch_size == 4
-    (row,) = generate.trial.rows(unit.trial, task, data, unit.fingerprint)
+    (row,) = trial.rows(unit.trial, task, data, unit.fingerprint)
     assert len(row["train_loss"]) == 16

@@ -125,13 +125,13 @@ def test_every_pass_sees_every_example_once() -> None:
     seen = []
     for _ in range(3):
         stacked.train([0, 1], 1)
-        start = int(stacked._inputs["first"][0])
-        seen += stacked._orders[0, start : start + 16].tolist()
+        start = int(stacked._inputs.held["first"][0])
+        seen += stacked._inputs._orders[0, start : start + 16].tolist()
     assert sorted(seen) == list(range(48))
-    before = stacked._orders.clone()
+    before = stacked._inputs._orders.clone()
     stacked.fresh_order(1)
     stacked.train([0, 1], 1)
-    assert (stacked._orders[:2] != before[:2]).any(1).all(), "the pass was over, or was to begin anew"
+    assert (stacked._inputs._orders[:2] != before[:2]).any(1).all(), "the pass was over, or was to begin anew"
 
 
 def test_parts_of_a_vector() -> None:

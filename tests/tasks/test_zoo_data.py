@@ -11,8 +11,8 @@ from tasks.data import source_text
 from tasks.data.arithmetic import CHARACTERS, arithmetic
 from tasks.data.label_noise import noisy
 from tasks.data.plain_digits import plain_digits
-from tasks.data.tumours import tumours
 from tasks.loop import TaskRun
+from tasks.other.dev_overfit_table import tumours
 
 OWN = (
     "arithmetic_gpt",

@@ -15,8 +15,9 @@ from arc.network.estimator import Answer, Estimator
 from tasks.work import cli
 from tests.data_gen.test_sweep import swept as swept
 from training.fit_estimator import Recipe, answers, blanked, distance_loss, fit
-from training.movement import MovementConfig, measures, report, train
+from training.movement import MovementConfig, train
 from training.observations import FARTHEST, Observations
+from training.offline import measures, report
 
 
 def made(count: int, seed: int = 0) -> Observations:

@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 
 import arc
-from arc.controller import VERSION
 from arc.integrations.lightning import ARCCallback
+from arc.saved import VERSION
 from tests.arc.conftest import Answering
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
 

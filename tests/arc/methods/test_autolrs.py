@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arc.methods.autolrs import PUBLISHED_KAPPA, AutoLRS, best, propose
+from arc.methods.autolrs import AutoLRS
 from arc.methods.forecast import exponential, without_outliers
+from arc.methods.proposals import PUBLISHED_KAPPA, best, propose
 from arc.methods.run import Cost, get_lr
 from tests.arc.methods.problems import classifier, lrs_of, parameters_of
 

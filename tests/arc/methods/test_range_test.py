@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from arc.methods.range_test import OneCycle, average, one_cycle, pick, range_test
+from arc.methods.one_cycle import OneCycle, one_cycle
+from arc.methods.range_test import average, pick, range_test
 from arc.methods.run import get_lr
 from tests.arc.methods.problems import classifier, lrs_of, parameters_of
 

@@ -12,7 +12,8 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
 from arc.methods.run import Closure, Cost, get_lr, set_lr
-from arc.methods.torch_run import TorchRun, load_optimizer
+from arc.methods.torch_run import TorchRun
+from arc.optimizers.lrs import load_state
 from tests.arc.methods.problems import OPTIMIZERS, classifier, parameters_of
 
 
@@ -137,7 +138,7 @@ def test_tensor_lrs_stay_the_same_tensors() -> None:
     assert optimizer.param_groups[0]["lr"] is lr
     saved = optimizer.state_dict()
     saved = {**saved, "param_groups": [{**saved["param_groups"][0], "lr": torch.tensor(0.3)}]}
-    load_optimizer(optimizer, saved)
+    load_state(optimizer, saved)
     assert optimizer.param_groups[0]["lr"] is lr
     assert get_lr(optimizer) == pytest.approx(0.3)
 

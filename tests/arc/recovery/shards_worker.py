@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from arc.recovery.copies import Copies
 from arc.recovery.room import nbytes
-from arc.recovery.tensors import local
+from arc.tensors import local
 
 WORLD = 2
 

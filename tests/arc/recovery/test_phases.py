@@ -10,10 +10,8 @@ from arc.history.course import Call
 from arc.history.movement import Movement
 from arc.network.estimator import Estimate
 from arc.recovery.phases import (
-    DOUBTFUL,
     FIRST,
     LIKELY_TOO_HIGH,
-    LONGEST,
     LOWEST_SHARE,
     RESTART,
     RESTARTS,
@@ -21,7 +19,7 @@ from arc.recovery.phases import (
     TOO_HIGH,
     verdict,
 )
-from arc.recovery.state import Situation, State, Trial
+from arc.recovery.state import DOUBTFUL, LONGEST, Situation, State, Trial
 from arc.recovery.yardstick import Yardstick
 
 STRENGTH = 0.618**3

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from arc.recovery.streams import Streams
+from arc.tensors import local
 
 _TENSOR, _ARRAY = "arc.tensor", "arc.array"
 
@@ -27,12 +28,6 @@ class Kept:
 
     host: Tensor
     beside: bool
-
-
-def local(tensor: Tensor) -> Tensor:
-    """The tensor itself, without a graph; of a DTensor this rank's shard, sharing its memory."""
-    tensor = tensor.detach()
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
 def usable(tensor: Any) -> bool:

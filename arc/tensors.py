@@ -1,10 +1,12 @@
-"""One number from what users pass."""
+"""What users' tensors hold: one number, or of a sharded one this rank's part."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
+import torch.distributed as dist
 from torch import Tensor
 
 
@@ -24,3 +26,16 @@ def number(value: Any, name: str) -> float:
         return float(value)
     except OverflowError as error:
         raise ValueError(f"got {name}={value!r:.40}, which is too large for a float") from error
+
+
+def local(tensor: Tensor) -> Tensor:
+    """The tensor itself, without a graph; of a DTensor this rank's shard, sharing its memory."""
+    tensor = tensor.detach()
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def rank() -> int:
+    """This process's rank: the process group's, else ``RANK``'s, else 0."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    return int(os.environ.get("RANK", "0"))
