@@ -53,7 +53,7 @@ def has_ended(process: Mapping[str, Any]) -> bool:
     """
     if process["machine"] is None or process["machine"] != _boot():
         return False
-    return _started(int(process["pid"])) != process["started"]
+    return bool(_started(int(process["pid"])) != process["started"])
 
 
 @contextlib.contextmanager
