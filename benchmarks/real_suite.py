@@ -1,0 +1,101 @@
+"""The results of the real suite: ``python -m benchmarks.real_suite runs/real`` prints them as Markdown.
+
+The test metric after the last step, by task, method and initial LR, and how much of what the tuned schedule
+gains a run gained: 0 is the untrained net, 1 the mean of the suite's cosine with warmup at its best LR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from proxy_eval import suite
+from proxy_eval.plan import ORACLE
+from proxy_eval.report.rows import load
+from proxy_eval.report.summary import title
+from proxy_eval.scores import quality
+
+REFERENCE = "warmup_cosine"
+
+
+def scored(runs: pd.DataFrame, best_lrs: Mapping[str, float]) -> pd.DataFrame:
+    """The runs of tasks that have a reference, with ``decade`` (from the best LR) and ``score``.
+
+    Args:
+        runs: rows of a comparison; those of the oracle's selection are left out.
+        best_lrs: the suite's, by task.
+    """
+    runs = runs[(runs["label"] != ORACLE) & runs["task"].isin(list(best_lrs))].copy()
+    off = np.log10(runs["lr0"].astype(float) / runs["task"].map(best_lrs))
+    runs["decade"] = off.round(1) + 0.0
+    last = quality(runs, runs["last_test_metric"], runs["last_test_loss"])
+    start = quality(runs, runs["untrained_test_metric"], runs["untrained_test_loss"])
+    tuned = (runs["method"] == REFERENCE) & (runs["decade"] == 0)
+    reference = runs["task"].map(last[tuned].groupby(runs["task"][tuned]).mean())
+    runs["score"] = ((last - start) / (reference - start)).clip(lower=0.0)
+    runs.loc[runs["failure"].notna() | runs["diverged"].astype(bool) | last.isna(), "score"] = 0.0
+    return runs[reference.notna()]
+
+
+def tables(runs: pd.DataFrame) -> list[str]:
+    """One row per task and method, and the means over tasks under them."""
+    decades = sorted(runs["decade"].dropna().unique())
+    head = [
+        "task",
+        "metric",
+        "method",
+        *(f"{d:+g} decades" if d else "the best LR" for d in decades),
+        "seeds",
+    ]
+    lines = [_row(head), _row(["---"] * 3 + ["--:"] * (len(decades) + 1))]
+    for task, mine in runs.groupby("task"):
+        metric = (
+            f"{mine['metric'].iloc[0].replace('_', ' ')} {'↑' if mine['higher_is_better'].iloc[0] else '↓'}"
+        )
+        for label, rows in mine.groupby("label"):
+            seeds = str(rows["seed"].nunique())
+            lines.append(_row([f"`{task}`", metric, title(str(label)), *_cells(rows, decades), seeds]))
+    for label, rows in runs.groupby("label"):
+        by_task = rows.groupby(["decade", "task"])["score"].mean()
+        cells = [_mean(by_task.get(d), runs["task"].nunique()) for d in decades]
+        lines.append(_row(["**mean score**", "", title(str(label)), *cells, ""]))
+    return lines
+
+
+def _cells(rows: pd.DataFrame, decades: Sequence[float]) -> list[str]:
+    found = []
+    for decade in decades:
+        mine = rows[rows["decade"] == decade]
+        value = f"{mine['last_test_metric'].mean():.4g} ({mine['score'].mean():.3f})"
+        found.append(value if len(mine) else "")
+    return found
+
+
+def _mean(by_task: pd.Series | None, tasks: int) -> str:
+    """The mean over tasks; nothing where a task is missing, which would be another mean."""
+    if by_task is None or len(by_task) < tasks or math.isnan(by_task.mean()):
+        return ""
+    return f"{by_task.mean():.3f}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table, and what the runs took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("comparison", help="directory of python -m proxy_eval.compare experiment=real")
+    best_lrs = {entry.name: entry.best_lr for entry in suite.read("real_suite") if entry.best_lr}
+    runs = scored(load(parser.parse_args(arguments).comparison).rows, best_lrs)
+    print("\n".join(tables(runs)))
+    minutes, memory = runs["cpu_seconds"].median() / 60, runs["peak_memory"].median() / 1e6
+    print(f"\n{len(runs)} runs; CPU minutes of one, median: {minutes:.1f}; peak memory: {memory:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
