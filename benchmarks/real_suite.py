@@ -9,17 +9,21 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from proxy_eval import suite
 from proxy_eval.plan import ORACLE
+from proxy_eval.report import curves
 from proxy_eval.report.rows import load
 from proxy_eval.report.summary import title
 from proxy_eval.scores import quality
 
 REFERENCE = "warmup_cosine"
+DRAWN = ("arc_anneal_rollback", REFERENCE, "arc_rollback", "schedule_free", "prodigy_cosine")
+"""In the pictures, as far as they were run; the decisions of the first are marked."""
 
 
 def scored(runs: pd.DataFrame, best_lrs: Mapping[str, float]) -> pd.DataFrame:
@@ -90,9 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and what the runs took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("comparison", help="directory of python -m proxy_eval.compare experiment=real")
+    parser.add_argument("--figures", type=Path, help="directory for one picture per training")
+    options = parser.parse_args(arguments)
     best_lrs = {entry.name: entry.best_lr for entry in suite.read("real_suite") if entry.best_lr}
-    runs = scored(load(parser.parse_args(arguments).comparison).rows, best_lrs)
+    runs = scored(load(options.comparison).rows, best_lrs)
     print("\n".join(tables(runs)))
+    if options.figures:
+        options.figures.mkdir(parents=True, exist_ok=True)
+        for task in runs["task"].unique():
+            shown = [label for label in DRAWN if label in set(runs["label"])]
+            path = options.figures / f"{task}.png"
+            curves.curves(runs.assign(best=runs["score"]), task, shown, DRAWN[0], path)
     minutes, memory = runs["cpu_seconds"].median() / 60, runs["peak_memory"].median() / 1e6
     print(f"\n{len(runs)} runs; CPU minutes of one, median: {minutes:.1f}; peak memory: {memory:.0f} MB")
 

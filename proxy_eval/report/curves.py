@@ -45,10 +45,10 @@ def curves(rows: pd.DataFrame, task: str, highlight: Sequence[str], arc: str, pa
             run = median_run(of_label[of_label["decade"].isna() | (of_label["decade"] == decade)])
             if run is None:
                 continue
+            name = None if label in drawn else looks[label]["label"]  # one may be missing in the first column
             drawn[label] = None
             look = {k: v for k, v in looks[label].items() if k not in ("marker", "label")}
             epochs = np.arange(1, len(run["val_loss"]) + 1)
-            name = looks[label]["label"] if column == 0 else None
             loss.plot(epochs, run["val_loss"], linewidth=1.4, label=name, **look)
             lr.plot(epochs, run["lr"], linewidth=1.4, **look)
             losses += list(run["val_loss"])

@@ -18,7 +18,7 @@ from proxy_eval import comparison_schema, scores
 from proxy_eval.compare import CompareConfig, perform, plan_of
 from proxy_eval.pack import PackConfig, pack
 from proxy_eval.plan import ORACLE
-from proxy_eval.report import horizons, medians, paired, summary, tables
+from proxy_eval.report import curves, horizons, medians, paired, summary, tables
 from proxy_eval.report.page import Figure, Heading, Items, Table, Text, html_page, markdown
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.stage import ReportConfig, report, whole_seeds
@@ -61,6 +61,20 @@ def on_two_tasks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def scored(rows: pd.DataFrame) -> pd.DataFrame:
     return scores.scored(rows, scores.references(rows))
+
+
+def test_the_legend_names_a_method_that_is_missing_at_the_first_lr0(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    saved: list[Any] = []
+    monkeypatch.setattr(curves, "save", lambda drawing, path: saved.append(drawing))
+    rows = scored(small())
+    rows["decade"] = rows["decade"].replace({-0.5: -1.0})
+    rows["lr"] = [[0.1, 0.1]] * len(rows)
+    rows = rows[(rows["label"] != "cosine") | (rows["decade"] == 0)]
+    assert curves.curves(rows, "t", ["arc", "cosine"], "arc", tmp_path / "t.png") == ["arc", "cosine"]
+    (legend,) = saved[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ARC", "cosine"]
 
 
 # -- scores ----------------------------------------------------------------------------------------
