@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from arc.actions import Action, probable
 from arc.history.course import Call
 from arc.history.features import PERIOD_LENGTH, Period, Window, featurise
-from arc.history.periods import History
 from arc.policy.default import Policy
+
+if TYPE_CHECKING:
+    from arc.history.periods import History  # torch, which arc.advise does without
 
 FLAT: Final = 0.5
 """A loss is called falling or rising when its last third differs by this many deviations from its first."""

@@ -10,7 +10,8 @@ import torch
 from benchmarks.gpu.job import Tell
 from data_gen.unit import load
 from proxy_eval import methods
-from proxy_eval.comparison_run import ComparisonUnit, settings_of
+from proxy_eval.comparison_run import ComparisonUnit
+from proxy_eval.plan import settings_of
 from proxy_eval.unfinished import Checkpoint
 from tasks.base import Source, Splits, Task
 

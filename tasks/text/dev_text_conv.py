@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks.base import Batch, Source, Splits
 from tasks.data import docstrings, reviews
 from tasks.data.cache import cached
 from tasks.data.reviews import LabelledTexts
 from tasks.data.text import disjoint, encode, padded, vocabulary
+from tasks.nets.text_conv import TextConv
 from tasks.optimizers import lr_ranges
 from tasks.text._classification import TextClassification
 
@@ -98,35 +99,3 @@ class DevTextConv(TextClassification):
             "lr_range": lr_ranges((1e-5, 1e-1)),
         },
     }
-
-
-class TextConv(nn.Module):
-    """Embedding, convolutions of several kernel sizes side by side, the maximum over places, a linear head.
-
-    Maps ids (batch, length) to logits (batch, outputs); the length is at least the largest kernel.
-
-    Source: Kim, 2014, "Convolutional neural networks for sentence classification".
-    """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        embedding: int,
-        kernels: Sequence[int],
-        filters: int,
-        outputs: int,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding)
-        self.convolutions = nn.ModuleList(nn.Conv1d(embedding, filters, kernel) for kernel in kernels)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(filters * len(kernels), outputs)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Logits of the classes."""
-        words = self.embedding(ids).transpose(1, 2)
-        found = torch.cat([conv(words).relu().amax(dim=2) for conv in self.convolutions], dim=1)
-        logits: Tensor = self.head(self.dropout(found))
-        return logits
