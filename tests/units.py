@@ -54,19 +54,23 @@ class Unit:
 
 @dataclass(frozen=True)
 class Part:
-    """A unit that makes a file, and says so in another one."""
+    """A unit that makes a file, and says so in another one; it waits until so many have been begun."""
 
     path: str
     seconds: float = 0.1
     ticks: int = 1
+    begun: int = 1
 
     @property
     def name(self) -> str:
         return Path(self.path).name
 
     def run(self, tick) -> int:
-        with Path(self.path).with_name("made").open("a") as file:
+        made, began = Path(self.path).with_name("made"), time.monotonic()
+        with made.open("a") as file:
             file.write(f"{self.name}\n")
+        while len(made.read_text().split()) < self.begun and time.monotonic() < began + 240:
+            time.sleep(0.02)
         time.sleep(self.seconds)
         Path(self.path).write_text("whole")
         return 1

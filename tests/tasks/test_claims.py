@@ -100,7 +100,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 def _make(folder: str, results: "mp.Queue[int]") -> None:
-    units = [Part(f"{folder}/part-{i}.parquet") for i in range(8)]
+    # a program has two workers: where three units are on their way, both programs take part
+    units = [Part(f"{folder}/part-{i}.parquet", begun=3) for i in range(8)]
     results.put(workers.run_all(units, workers=2, title="test").rows)
 
 
