@@ -13,6 +13,7 @@ from typing import Final
 
 from arc.decision import two_digits
 from arc.history.course import Call
+from arc.policy.distance import SHARE
 from arc.recovery.state import Restored, Situation, State, Verdict, again, taken_back
 from arc.recovery.yardstick import Yardstick
 
@@ -98,7 +99,7 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
             f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
             "went back to the state before it"
         )
-        return replace(taken_back(state, reason, restore="good"), factor=10 ** (-0.8 * call.distance))
+        return replace(taken_back(state, reason, restore="good"), factor=10 ** (-SHARE * call.distance))
     clear = CLEAR if now.ends_period and trial.judged(call) else SUDDEN
     if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
@@ -121,7 +122,7 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     if not (likely or call.distance > TOO_HIGH):
         return None
     trouble = f"LR about {two_digits(10**call.distance)} times too high"
-    return replace(again(state, trouble, RESTART), factor=10 ** (-0.8 * call.distance))
+    return replace(again(state, trouble, RESTART), factor=10 ** (-SHARE * call.distance))
 
 
 def _spoilt(call: Call, yard: Yardstick) -> bool:

@@ -103,7 +103,7 @@ def test_it_ends_in_time_and_starts_nothing_that_cannot_end(
     jobs = [job(f"slow, {i}") for i in range(3)] + [job("fast, 1", missing="no data")]
     began = time.monotonic()
     pool.run(jobs, file, at_once=1, end=began + 3, make=code("import time; time.sleep(1.6)"))
-    assert time.monotonic() - began < 30  # a hanging one would take for ever
+    assert time.monotonic() - began < 5
     found = statuses(file)
     assert found["slow, 0"] == "ok" and found["slow, 2"].startswith("no time left: ")
     assert "others took" in found["slow, 2"] and found["fast, 1"] == "no data"
@@ -235,9 +235,9 @@ def test_each_part_on_the_cpu(part: str, tmp_path: Path) -> None:
 
 
 def test_no_card_is_said_by_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.gpu", "parts=a", "minutes=5", f"out={tmp_path}"]
+    command = [sys.executable, "-m", "benchmarks.gpu", "parts=a", "minutes=2", f"out={tmp_path}"]
     hidden = {"CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(command, cwd=ROOT, env=hidden, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, cwd=ROOT, env=hidden, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1 and ran.stderr == ""
     assert "| a | checks | **no CUDA device** | 0 |" in ran.stdout
     assert "|  | machine | no CUDA device, torch" in ran.stdout
