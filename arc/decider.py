@@ -19,7 +19,7 @@ from arc.network.network import Network
 from arc.notices import Notices
 from arc.optimizers.handle import CERTAIN, Optimizers
 from arc.policy import distance, probabilities
-from arc.policy.probabilities import INTERRUPTED, Memory, Move
+from arc.policy.probabilities import Move
 from arc.recovery.copies import Copies
 from arc.recovery.going_back import GoingBack
 from arc.recovery.state import Verdict
@@ -56,8 +56,6 @@ class Decider:
         self._optimizers = optimizers
         self.sketches = Sketches(optimizers.all) if optimizers.of_torch else None
         self.course = Course()
-        self.memory = Memory()
-        self.ceiling = math.inf
         self.notices = Notices()
 
     # -- what is seen --------------------------------------------------------------------------
@@ -121,8 +119,8 @@ class Decider:
             self.history.drop_period()
             return None
         decision = self._by_distance(call) if isinstance(self._network, Estimator) else self._by_window(call)
-        if decision is not None and decision.multiplier > 1 and self._optimizers.in_control:
-            self.recovery.raised(call, decision.multiplier)
+        if decision is not None and self._optimizers.in_control:
+            self.recovery.moved(call, decision.multiplier)
         return decision
 
     def _by_distance(self, call: Call) -> Decision | None:
@@ -132,18 +130,17 @@ class Decider:
         move = distance.decide(
             call,
             self.course,
-            self.memory,
             policy=self._settings.policy,
             period=self._settings.period,
             anneals=self._settings.anneal_to_come(self.epoch),
+            scheduled=self._optimizers.scheduled,
             overfits=overfits,
-            ceiling=self.ceiling,
+            most=self.recovery.most(call),
         )
         if move is None:
             return None
         if overfits is not None and move.multiplier < 1 and call.distance > -distance.LOW:
-            self.ceiling = min(self.ceiling, call.lr * distance.BELOW)
-        self.memory = move.after
+            self.recovery.stay_below(call.lr)
         told = call.estimate
         said, known = (told.probabilities, told.distance) if told else (CERTAIN[Action.KEEP], None)
         return replace(self._move(move, said, move.note), distance=known, overfits=overfits)
@@ -156,27 +153,15 @@ class Decider:
         if history.calls < self._settings.period:
             return None
         move, said, reason = probabilities.of_window(
-            history,
-            call,
-            self._network.probabilities,
-            self._settings.policy,
-            self.memory,
-            noise=self.recovery.val_noise,
-            anneals=self._settings.anneal_to_come(self.epoch),
+            history, call, self._network.probabilities, self._settings.policy
         )
-        decision = self._move(move, said, reason)
-        moved = decision.multiplier if self._optimizers.in_control else 1.0
-        self.memory = move.after._replace(multiplier=moved)
-        return decision
+        return self._move(move, said, reason)
 
     def _go_back(self, found: Verdict) -> Decision:
         self.history.drop_period()
         if found.fresh or found.restore == "initial":
             self.history.clear()
             self.course = Course()
-        if found.factor < 1:
-            self.ceiling = min(self.ceiling, self._optimizers.reference * distance.BELOW)
-        self.memory = INTERRUPTED
         decision = self.recovery.carry_out(found, self.epoch)
         if decision.restored is not None:
             if self.sketches is not None:
@@ -189,7 +174,6 @@ class Decider:
         factor = self._settings.anneal_factor(self.epoch)
         if factor == 1:  # the last call: if the training goes on, what lies before the anneal counts no more
             self.history.clear()
-            self.memory = self.memory._replace(multiplier=1.0)
             return None
         reason = f"final anneal before call {self.epoch + 1} of {self._settings.total_calls}"
         return self._optimizers.carry_out(factor, epoch=self.epoch, reason=reason, source="anneal")

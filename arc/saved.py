@@ -14,7 +14,6 @@ from arc.history.course import Course
 from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
-from arc.policy.probabilities import Memory
 from arc.view.plot import Logged, draw
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ Weights of a network that was given to `arc.Controller(optimizer, network=...)`.
 """
 
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Of a controller's saved state."""
 
 
@@ -160,11 +159,9 @@ def _of_decider(decider: Decider) -> dict[str, Any]:
     return {
         "epoch": decider.epoch,
         "history": decider.history.state_dict(),
-        "policy": decider.memory.as_dict(),
         "sketches": None if decider.sketches is None else decider.sketches.state_dict(),
         "told": sorted(decider.notices.told),
         "course": decider.course.state_dict(),
-        "ceiling": decider.ceiling,
         **decider.recovery.state_dict(),
     }
 
@@ -172,9 +169,8 @@ def _of_decider(decider: Decider) -> dict[str, Any]:
 def _load_decider(decider: Decider, state: dict[str, Any]) -> None:
     decider.epoch = int(state["epoch"])
     decider.history.load_state_dict(state["history"])
-    decider.memory = Memory.from_dict(state["policy"])
     decider.notices.told = set(state["told"])
-    decider.course, decider.ceiling = Course.from_state(state["course"]), float(state["ceiling"])
+    decider.course = Course.from_state(state["course"])
     if decider.sketches is not None:
         decider.sketches.load_state_dict(state["sketches"])
     decider.recovery.load_state_dict(state)

@@ -80,11 +80,6 @@ class History:
         """Calls of ``step()`` that the window covers."""
         return sum(np.size(p.period.lr) for p in self._finished)
 
-    def last_val_losses(self) -> list[float | None]:
-        """The last validation loss of each finished period, oldest first; None where there was none."""
-        values = [p.period.val_loss for p in self._finished]
-        return [None if v is None else float(np.asarray(v)[-1]) for v in values]
-
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""
         return {

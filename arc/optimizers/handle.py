@@ -81,6 +81,11 @@ class Optimizers:
         return all(isinstance(one, torch.optim.Optimizer) for one in self.all)
 
     @property
+    def scheduled(self) -> bool:
+        """Whether a schedule was passed, which moves the LRs as well."""
+        return bool(self._schedulers)
+
+    @property
     def groups(self) -> list[Any]:
         """The parameter groups of all optimizers, in order."""
         return [group for optimizer in self.all for group in optimizer.param_groups]

@@ -14,7 +14,7 @@ from arc.decision import two_digits
 from arc.history.course import Call, Course
 from arc.policy import probabilities
 from arc.policy.default import PAPER, Policy
-from arc.policy.probabilities import Memory, Move
+from arc.policy.probabilities import Move
 
 LOW: Final = 0.4
 """Decades below the best LR from which on it is raised,"""
@@ -29,17 +29,19 @@ SETTLED: Final = 10
 EARLY: Final = 8
 """Calls in which an LR that looks too high is lowered. Later the noise of a good LR looks alike, and the
 final anneal lowers it; without one it is lowered later, too."""
-BELOW: Final = 10**-0.5
-"""No raise comes closer to an LR at which the run broke or overfitted than to this share of it."""
 AT_SPEED: Final = 10
-"""Calls after which, where no final anneal is to come, the LR aimed at falls as one over their number: nobody
-says when the training ends, so at any time it has to end well (docs/results/distance.md, unknown length),"""
+"""Calls after which, where neither a final anneal nor a schedule lowers it, the LR aimed at falls as one over
+their number: nobody says when the training ends, so at any time it has to end well (docs/results/distance.md,
+unknown length),"""
 FALLS: Final = 1.0
 """by so many decades at most."""
 RIGHT: Final = 0.1
 """Decades up to which an LR is called about right."""
 OVERFITS: Final = 3
 """Calls since the lowest validation loss after which a net may be said to overfit."""
+RISE: Final = 0.02
+"""Share of the lowest validation loss by which it has to have risen, beside its noise: a plateau where little
+is learned yet wavers by less, and an LR lowered for good there leaves it no more."""
 KEEPS: Final = 0.3
 """Factor on the LR at every call while it does: what was reached is kept (docs/results/distance.md),"""
 STILL: Final = -1.0
@@ -49,56 +51,56 @@ STILL: Final = -1.0
 def decide(
     call: Call,
     course: Course,
-    memory: Memory,
     *,
     policy: Policy,
     period: int,
     anneals: bool,
+    scheduled: bool = False,
     overfits: int | None = None,
-    ceiling: float = math.inf,
+    most: float = math.inf,
 ) -> Move | None:
     """The move that follows from a call, its reason in words as the note; None where nothing is decided.
 
     Args:
         call: the one that ends, with what the network says of it.
         course: of the training, that call included.
-        memory: of the move before.
         policy: the user's rules; ``PAPER`` knows the three actions alone.
         period: calls from one decision near the best LR to the next.
         anneals: whether a final anneal is to come.
+        scheduled: whether a schedule of the user's moves the LR as well; then its fall is left to that.
         overfits: as :func:`overfitting` says it.
-        ceiling: the LR up to which it may be raised: what broke this run is not tried again.
+        most: factor up to which the LR may be raised, as :meth:`arc.recovery.going_back.GoingBack.most` says.
     """
-    aims = 0.0 if anneals else falls(course.count)
+    aims = 0.0 if anneals or scheduled else falls(course.count)
     distance = call.distance + aims
     if policy is not PAPER:
-        move = approach(distance, course, anneals=anneals, overfits=overfits, ceiling=ceiling / call.lr)
+        move = approach(distance, course, anneals=anneals, overfits=overfits, most=most)
         if move is not None:
             return move._replace(note=in_words(call, overfits, aims=aims))
     if call.epoch % period:
         return None
     if call.estimate is None:
-        return Move(Action.KEEP, 1.0, "the weights stand still", memory)
-    move = probabilities.decide(policy, memory, call.estimate.probabilities, anneals=anneals)
-    if policy is not PAPER and not allowed(move.action, distance, overfits=overfits):
-        move = Move(Action.KEEP, 1.0, after=move.after)
+        return Move(Action.KEEP, 1.0, "the weights stand still")
+    move = probabilities.decide(policy, call.estimate.probabilities)
+    if policy is not PAPER and not allowed(move, distance, overfits=overfits, most=most):
+        move = Move(Action.KEEP, 1.0)
     return move._replace(note=in_words(call, overfits, move.note, aims=aims))
 
 
 def falls(calls: int) -> float:
-    """Decades below the best LR that are aimed at after so many calls, where no final anneal is to come."""
+    """Decades below the best LR that are aimed at after so many calls, where nothing else lowers it."""
     return min(math.log10(max(calls, AT_SPEED) / AT_SPEED), FALLS)
 
 
 def approach(
-    distance: float, course: Course, *, anneals: bool, overfits: int | None, ceiling: float = math.inf
+    distance: float, course: Course, *, anneals: bool, overfits: int | None, most: float = math.inf
 ) -> Move | None:
     """The move that the distance asks for; None where the LR is about right, or where that is not clear yet.
 
     Args:
         distance: log10(LR / LR aimed at) as estimated.
         course, anneals, overfits: as for :func:`decide`.
-        ceiling: factor up to which the LR may be raised.
+        most: factor up to which the LR may be raised.
     """
     if course.held_steps < SETTLED:
         return None
@@ -107,34 +109,35 @@ def approach(
     if course.held < 2 and abs(distance) < CERTAIN:
         return None
     if distance < -LOW:
-        factor = min(10 ** (-SHARE * distance), ceiling)
+        factor = min(10 ** (-SHARE * distance), most)
         return Move(Action.RAISE, factor) if factor > 1 else None
     if distance > HIGH and not (course.count > EARLY and anneals):
         return Move(Action.LOWER, 10 ** (-SHARE * distance))
     return None
 
 
-def allowed(action: Action, distance: float, *, overfits: int | None) -> bool:
+def allowed(move: Move, distance: float, *, overfits: int | None, most: float = math.inf) -> bool:
     """Whether the network's action is taken near the best LR: it may not lead away from it.
 
     Args:
-        action: the network's.
-        distance, overfits: as for :func:`approach`.
+        move: the network's.
+        distance, overfits, most: as for :func:`approach`.
     """
-    if action is Action.RAISE:
-        return overfits is None and distance <= 0
-    return action is Action.KEEP or distance >= 0
+    if move.action is Action.RAISE:
+        return overfits is None and distance <= 0 and move.multiplier <= most
+    return move.action is Action.KEEP or distance >= 0
 
 
 def overfitting(course: Course, noise: float) -> int | None:
-    """Calls since the lowest validation loss, where it rose beyond its noise, twice, while training fell.
+    """Calls since the lowest validation loss, where it rose clearly, twice, while training fell.
 
     Args:
         course: of the training.
         noise: standard deviation of a validation loss; infinite while nobody can tell.
     """
     since, val = course.since_best, course.val
-    risen = since >= OVERFITS and min(val.before, val.last) > val.lowest + 2 * noise
+    clear = max(2 * noise, RISE * abs(val.lowest))
+    risen = since >= OVERFITS and min(val.before, val.last) > val.lowest + clear
     return since if risen and course.train.last < course.train_at_best else None
 
 

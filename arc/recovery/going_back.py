@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from arc.decision import Decision, RecoveryWarning
 from arc.history.course import Call
@@ -16,6 +17,9 @@ from arc.recovery.phases import verdict
 from arc.recovery.state import Situation, State, Verdict
 from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
+
+BELOW: Final = 10**-0.5
+"""Share of an LR at which the run broke or overfitted that no raise goes beyond."""
 
 
 class GoingBack:
@@ -38,6 +42,7 @@ class GoingBack:
         self._optimizers = optimizers
         self._state = State()
         self._yard = Yardstick()
+        self._ceiling = math.inf
         if copies is not None:
             copies.take("initial")
 
@@ -76,7 +81,6 @@ class GoingBack:
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
             there=frozenset(() if self.copies is None else self.copies.names),
-            strength=settings.policy.strength,
             undo=settings.policy.undo,
             lowers=self._optimizers.allowed(phases.RESTART) != 1,
             explosions=settings.policy is not PAPER,
@@ -89,6 +93,8 @@ class GoingBack:
     def carry_out(self, found: Verdict, epoch: int) -> Decision:
         """Put back what a verdict asks for, and move the LRs; in the final fall, along with it."""
         restored = None
+        if found.factor < 1:
+            self.stay_below(self._optimizers.reference)
         if found.restore and self.copies is not None:
             restored = self.copies.restore(found.restore)
         factor = found.factor
@@ -104,14 +110,25 @@ class GoingBack:
         if self.on_restore is not None:
             self.on_restore(decision)
 
-    def raised(self, call: Call, factor: float) -> None:
-        """The LR was raised after a call: the raise is on trial."""
-        self._state = self._state.raised(call, factor)
+    def most(self, call: Call) -> float:
+        """The factor by which the LR may be raised after a call: 1 where it may not."""
+        if self._state.trial is not None:
+            return 1.0
+        return self._ceiling / call.lr
+
+    def stay_below(self, lr: float) -> None:
+        """No raise comes close any more to an LR at which the run broke or overfitted."""
+        self._ceiling = min(self._ceiling, BELOW * lr)
+
+    def moved(self, call: Call, factor: float) -> None:
+        """A decision moved the LR after a call: a raise is on trial."""
+        self._state = self._state.moved(call, factor)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types and tensors."""
         return {
             "state": self._state.as_dict(),
+            "ceiling": self._ceiling,
             "yardstick": self._yard.state_dict(),
             "copies": None if self.copies is None else self.copies.state_dict(),
         }
@@ -123,6 +140,7 @@ class GoingBack:
         more is dropped. Without the initial state nothing leads back to it.
         """
         self._state = State.from_dict(state["state"])
+        self._ceiling = float(state["ceiling"])
         self._yard.load_state_dict(state["yardstick"])
         if self.copies is not None:
             self.copies.load_state_dict(state["copies"] or {})

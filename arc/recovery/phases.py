@@ -14,7 +14,7 @@ from typing import Final
 from arc.decision import two_digits
 from arc.history.course import Call
 from arc.policy.distance import SHARE
-from arc.recovery.state import Restored, Situation, State, Verdict, again, taken_back
+from arc.recovery.state import DOUBTFUL, Restored, Situation, State, Verdict, again, taken_back
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
@@ -39,6 +39,8 @@ SPANS: Final = 10.0
 """Before a run has learned, its loss is exploded so many times the span of its calls above its best."""
 UNKNOWN_LENGTH: Final = 20
 """Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
+RESCUE: Final = 0.236
+"""Factor on the LR of a way back to the last good state: three of the paper's steps down."""
 LOWEST_SHARE: Final = 0.01
 """No way back lowers the LR below this share of one that the run has trained well with."""
 
@@ -91,10 +93,10 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
 def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A raise that went too far, or after which all losses got worse beyond their noise."""
     trial = state.trial
-    if trial is None or not (now.undo and now.has("good")):
+    if trial is None or not now.undo:
         return None
     told = call.distance > TOO_HIGH and trial.holds(call)
-    if told and now.lowers and not now.anneals and _spoilt(call, yard):
+    if told and now.has("good") and now.lowers and not now.anneals and _spoilt(call, yard):
         reason = (
             f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
             "went back to the state before it"
@@ -104,7 +106,7 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
     if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
     reason = "all losses got worse after a raise, took it back"
-    if yard.best >= state.trial_best:
+    if yard.best >= state.trial_best or not now.has("good"):
         return taken_back(state, reason)
     after = replace(state, trial_best=yard.best)
     return taken_back(after, f"{reason} and went back to the state before it", restore="good")
@@ -133,8 +135,11 @@ def _spoilt(call: Call, yard: Yardstick) -> bool:
 
 
 def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
-    """A loss that has lost all that was learned, two calls in a row and not coming down."""
-    if not now.explosions or not _exploded(call, yard):
+    """A loss that has lost all that was learned, two calls in a row and not coming down.
+
+    Where the weights tell, as it begins, that the LR is not too high, it is the objective that has changed.
+    """
+    if not now.explosions or not _exploded(call, yard) or (state.blown == 0 and call.distance < DOUBTFUL):
         return None
     recovers = call.mean < state.blown_mean - yard.noise
     after = replace(state, blown=state.blown + 1, blown_mean=call.mean)
@@ -181,7 +186,7 @@ def _exploded(call: Call, yard: Yardstick) -> bool:
 
 def _back(after: State, trouble: str, call: Call, yard: Yardstick, now: Situation) -> Verdict:
     """To the last good state, if kept, at a lower LR: none below a hundredth of one that trained well."""
-    factor = min(1.0, max(now.strength, LOWEST_SHARE * yard.best_lr / call.lr))
+    factor = min(1.0, max(RESCUE, LOWEST_SHARE * yard.best_lr / call.lr))
     restore: Restored | None = "good" if now.has("good") else None
     back = ", went back to the last good state" if restore else ""
     stays = "; the LR stays, a hundredth of what trained well" if factor == 1 else ""

@@ -69,9 +69,14 @@ class State:
     exploded_best: float = math.inf
     trial_best: float = math.inf
 
-    def raised(self, call: Call, factor: float) -> State:
-        """The same after a decision that raised the LR."""
-        return replace(self, trial=Trial(call.mean, call.val_loss, factor, call.epoch, factor * call.lr))
+    def moved(self, call: Call, factor: float) -> State:
+        """The same after a decision that moved the LR: a raise is on trial, what is lowered of it is less."""
+        trial = self.trial
+        if factor > 1:
+            trial = Trial(call.mean, call.val_loss, factor, call.epoch, factor * call.lr)
+        elif trial is not None:
+            trial = trial._replace(factor=max(1.0, factor * trial.factor))
+        return replace(self, trial=trial)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; :meth:`from_dict` reads them."""
@@ -91,7 +96,6 @@ class Situation:
     Attributes:
         copies: whether states to go back to are kept.
         there: which of them there are now; after a resume from a run that kept none, none at first.
-        strength: factor of a guard on the LR.
         undo: whether raises are on trial.
         explosions: whether finite losses are judged at all.
         lowers: whether the bounds let the LR fall.
@@ -102,7 +106,6 @@ class Situation:
     """
 
     copies: bool
-    strength: float
     undo: bool
     explosions: bool
     start_calls: int

@@ -110,10 +110,9 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
     pairs = [(rows[seed, "arc"], rows[seed, "guard"]) for seed in seeds]
     alone = [(rows[s, "arc"], rows[s, "none"]) for s in seeds if (s, "none") in rows]
     base = [_number(guard["final"]) for _, guard in pairs]
-    sizes = [scale(guard) for _, guard in pairs]
+    sizes = [scale(guard) for _, guard in pairs if guard["final"] is not None]
     # where all seeds end at the same value, a difference below a hundredth is no difference
-    spread = _spread(base)
-    deviation = max(spread, MEDIAN * statistics.median(sizes)) if math.isfinite(spread) else math.nan
+    deviation = max(_spread(base), MEDIAN * statistics.median(sizes)) if sizes else math.nan
     return Verdict(
         kind=kind,
         seeds=len(pairs),
@@ -140,7 +139,7 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
 def excess(ours: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """How much worse a run ended than another of the same seed, by :func:`scale`."""
     difference = _difference(ours, other)
-    return difference if math.isinf(difference) else difference / scale(other)
+    return difference if math.isinf(difference) or not difference else difference / scale(other)
 
 
 def _difference(ours: Mapping[str, Any], other: Mapping[str, Any]) -> float:

@@ -31,7 +31,7 @@ from arc.policy.distance import (
     falls,
     overfitting,
 )
-from arc.policy.probabilities import Memory, Move
+from arc.policy.probabilities import Move
 
 
 def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
@@ -54,9 +54,9 @@ def test_one_move_goes_most_of_the_way() -> None:
     assert move(1.5) == pytest.approx(10 ** (-1.5 * SHARE))
 
 
-def decided(distance: float, calls: int, *, anneals: bool) -> Move | None:
+def decided(distance: float, calls: int, *, anneals: bool, scheduled: bool = False) -> Move | None:
     call = Call(lr=0.1, steps=10, epoch=7, kept=10, estimate=Estimate((0.0, 1.0, 0.0), distance))
-    return decide(call, after(calls), Memory(), policy=Policy(), period=3, anneals=anneals)
+    return decide(call, after(calls), policy=Policy(), period=3, anneals=anneals, scheduled=scheduled)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,10 @@ def test_without_an_anneal_to_come_the_lr_aimed_at_falls_to_a_tenth(distance: fl
     assert falls(2 * AT_SPEED) == pytest.approx(math.log10(2))
     if found is not None:
         assert "0.1 of the best LR is aimed at" in found.note
+
+
+def test_beside_a_schedule_of_the_users_nothing_falls() -> None:
+    assert decided(0.0, 20 * AT_SPEED, anneals=False, scheduled=True) is None
 
 
 def test_near_the_best_lr_nothing_moves() -> None:
@@ -103,8 +107,15 @@ def test_while_it_overfits_the_lr_falls_at_every_call_until_weights_stand_still(
 
 
 def test_no_raise_comes_near_what_broke_the_run() -> None:
-    assert move(-2.0, ceiling=3.0) == 3.0
-    assert move(-2.0, ceiling=0.5) == 1
+    assert move(-2.0, most=3.0) == 3.0
+    assert move(-2.0, most=0.5) == 1
+
+
+@pytest.mark.parametrize("most, factor", [(math.inf, 1.618), (1.7, 1.618), (1.6, 1.0), (1.0, 1.0)])
+def test_the_networks_raise_keeps_away_from_it_too(most: float, factor: float) -> None:
+    call = Call(lr=0.1, steps=10, epoch=9, kept=10, estimate=Estimate((0.8, 0.1, 0.1), -0.1))
+    found = decide(call, after(9), policy=Policy(), period=3, anneals=True, most=most)
+    assert found is not None and found.multiplier == factor
 
 
 def test_overfitting_is_a_risen_validation_loss_while_training_falls() -> None:
@@ -117,6 +128,8 @@ def test_overfitting_is_a_risen_validation_loss_while_training_falls() -> None:
     assert overfitting(after(5, rising, rising), noise=0.1) is None, "training has risen as well"
     assert overfitting(after(5, rising, falling), noise=math.inf) is None
     assert overfitting(after(5), noise=0.1) is None
+    plateau = [2.31, 2.30, 2.31, 2.315, 2.315]
+    assert overfitting(after(5, plateau, falling), noise=0.001) is None, "less than two per cent"
 
 
 def saying(distance: float) -> Estimator:

@@ -245,4 +245,4 @@ def test_tensorboard_reads_scalars_and_hyperparameters(network: arc.Network, tmp
     assert [event.value for event in found.Scalars("arc/lr")] == pytest.approx([0.1] * 3)
     assert len(found.Scalars("arc/p_raise")) == 1
     hyperparameters = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    assert b"total_calls" in hyperparameters and b"acceleration" in hyperparameters
+    assert b"total_calls" in hyperparameters and b"undo" in hyperparameters

@@ -91,9 +91,7 @@ def test_larger_targets_leave_the_lr_above_a_hundredth(answering: Answering, rol
 
 def test_noise_around_a_level_takes_few_raises_back(answering: Answering) -> None:
     model = nn.Linear(4, 1)
-    controller = rolling(
-        answering(arc.Action.RAISE), model, lr=1e-4, max_lr=1e-2, policy=arc.Policy(acceleration=1)
-    )
+    controller = rolling(answering(arc.Action.RAISE), model, lr=1e-4, max_lr=1e-2)
     noise = torch.randn(90, 10, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -184,7 +182,7 @@ def test_a_loop_that_sets_the_lr_itself_is_told(answering: Answering) -> None:
 
 
 def test_a_policy_without_rules_may_have_rollback(network: arc.Network) -> None:
-    policy = arc.Policy(acceleration=1, conviction=0, hesitation=1, undo=False, anneal=0)
+    policy = arc.Policy(undo=False, anneal=0)
     rolling(network, nn.Linear(2, 1), policy=policy)
 
 

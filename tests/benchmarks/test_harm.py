@@ -53,6 +53,11 @@ def test_the_criteria(ours: list[dict[str, Any]], broken: list[str]) -> None:
     assert verdict(ours, GUARD).broken == broken
 
 
+def test_runs_without_rollback_that_did_not_end_are_no_yardstick() -> None:
+    assert verdict([row(0.5), row(None)], [row(1.0), row(None)]).broken == []
+    assert "worst" in verdict([row(None), row(None)], [row(None), row(None)]).broken
+
+
 def test_a_floor_without_rollback_counts_too() -> None:
     found = verdict(GUARD, [row(0.9, ratio=0.001), *GUARD[1:]])
     assert (found.floors, found.floors_guard, found.broken) == (1, 1, ["floor"])

@@ -10,6 +10,10 @@ from torch import nn
 
 import arc
 from arc.decision import RecoveryWarning
+from arc.history.course import Call
+from arc.optimizers.handle import Optimizers
+from arc.recovery.going_back import BELOW, GoingBack
+from arc.recovery.phases import RESCUE
 from tests.arc.conftest import Answering
 from tests.arc.helpers import epoch, lr_of
 from tests.arc.recovery.ruined import break_, net, noisy, trained
@@ -38,7 +42,7 @@ def test_the_last_good_state_comes_back_in_place(answering: Answering, rollback:
     assert model.weight.data_ptr() == place
     for key, moment in moments.items():
         torch.testing.assert_close(adam.state[model.weight][key], moment)
-    assert lr_of(adam) == pytest.approx(0.1 * 0.618**3)
+    assert lr_of(adam) == pytest.approx(0.1 * RESCUE)
 
 
 def test_in_the_start_the_initial_state_comes_back(answering: Answering, rollback: Any) -> None:
@@ -106,8 +110,7 @@ def test_buffers_and_further_objects_come_along(answering: Answering) -> None:
 
 def _raised(answering: Answering, model: nn.Linear) -> tuple[arc.Controller, torch.optim.SGD]:
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    policy = arc.Policy(acceleration=1)
-    return arc.Controller(sgd, network=answering(arc.Action.RAISE), policy=policy, period=5), sgd
+    return arc.Controller(sgd, network=answering(arc.Action.RAISE), period=5), sgd
 
 
 def test_a_raise_that_made_all_losses_worse_is_undone_with_its_state(answering: Answering) -> None:
@@ -140,3 +143,18 @@ def test_a_raise_that_made_all_losses_worse_is_undone_with_its_state(answering: 
         assert decision.source == "trial" and decision.restored == 5
         assert weights == [[pytest.approx(1.04)] * 4]
         assert lr == pytest.approx(0.1)
+
+
+def test_while_a_raise_is_on_trial_there_is_no_other_and_none_comes_near_what_broke() -> None:
+    settings = arc.Controller(torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)).settings
+    sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.5)
+    back = GoingBack(settings, Optimizers(sgd), None)
+    call = Call(lr=0.5, steps=10, epoch=1, mean=1.0)
+    assert back.most(call) == math.inf
+    back.stay_below(1.0)
+    assert back.most(call) == pytest.approx(BELOW / 0.5)
+    back.moved(call, 1.5)
+    assert back.most(call) == 1.0
+    other = GoingBack(settings, Optimizers(sgd), None)
+    other.load_state_dict(back.state_dict())
+    assert other.most(call) == 1.0

@@ -13,6 +13,7 @@ from arc.recovery.phases import (
     FIRST,
     LIKELY_TOO_HIGH,
     LOWEST_SHARE,
+    RESCUE,
     RESTART,
     RESTARTS,
     SPOILT,
@@ -22,10 +23,8 @@ from arc.recovery.phases import (
 from arc.recovery.state import DOUBTFUL, LONGEST, Situation, State, Trial
 from arc.recovery.yardstick import Yardstick
 
-STRENGTH = 0.618**3
 NOW = Situation(
     copies=True,
-    strength=STRENGTH,
     undo=True,
     explosions=True,
     start_calls=9,
@@ -87,9 +86,9 @@ def test_broken_losses_or_weights_lead_back(broken: dict[str, Any]) -> None:
     start = verdict(State(good_calls=3), report, seen(*LEARNED[:3]), NOW)
     assert (start.restore, start.factor, start.fresh) == ("initial", RESTART, True)
     later = verdict(RUNNING, report, seen(*LEARNED), NOW)
-    assert (later.restore, later.factor, later.source) == ("good", STRENGTH, "guard")
+    assert (later.restore, later.factor, later.source) == ("good", RESCUE, "guard")
     alone = verdict(RUNNING, report, seen(*LEARNED), replace(NOW, copies=False))
-    assert (alone.restore, alone.factor) == (None, STRENGTH)
+    assert (alone.restore, alone.factor) == (None, RESCUE)
     assert "not finite" in alone.reason and "went back" not in alone.reason
 
 
@@ -100,7 +99,7 @@ def test_a_raise_that_broke_the_run_is_taken_back_and_not_the_start() -> None:
     assert found.factor == pytest.approx(1 / 1.618)
 
 
-@pytest.mark.parametrize("share, factor", [(1.0, STRENGTH), (0.02, 0.5), (0.01, 1.0), (0.001, 1.0)])
+@pytest.mark.parametrize("share, factor", [(1.0, RESCUE), (0.02, 0.5), (0.01, 1.0), (0.001, 1.0)])
 def test_no_way_back_lowers_below_a_hundredth_of_what_trained_well(share: float, factor: float) -> None:
     yard = seen(*LEARNED)
     found = verdict(RUNNING, call(0.93, moved=LOST, lr=share * yard.best_lr), yard, NOW)
@@ -134,12 +133,23 @@ def test_a_raise_that_made_all_losses_worse_is_taken_back_with_its_state() -> No
         (call(1.05), NOW),  # clear, but only at once what is sudden
         (call(1.4, val_loss=0.9), ENDS),  # validation got better
         (call(1.4), replace(ENDS, undo=False)),
-        (call(1.4), replace(ENDS, copies=False)),
     ],
 )
 def test_other_raises_stay(report: Call, now: Situation) -> None:
     found = verdict(raised(val=1.0), report, seen(*LEARNED, vals=LEARNED), now)
     assert found.source != "trial" and found.restore is None
+
+
+def test_without_copies_the_lr_of_a_raise_is_taken_back() -> None:
+    found = verdict(raised(val=1.0), call(1.4, val_loss=1.5), seen(*LEARNED), replace(ENDS, copies=False))
+    assert (found.restore, found.source, found.factor) == (None, "trial", pytest.approx(1 / 1.618))
+
+
+@pytest.mark.parametrize("lowered, left", [(0.5, 1 / 5), (0.01, 1.0)])
+def test_what_was_lowered_of_a_raise_meanwhile_is_not_taken_back_twice(lowered: float, left: float) -> None:
+    """Ten times up, halved a call later: taken back, it is a fifth, and never below where it was before."""
+    state = RUNNING.moved(call(0.94), 10.0).moved(call(1.0), 1.0).moved(call(1.0), lowered)
+    assert verdict(state, call(1.4), seen(*LEARNED), ENDS).factor == pytest.approx(left)
 
 
 def test_a_sudden_rise_after_a_raise_is_taken_back_at_once() -> None:
@@ -282,10 +292,10 @@ def test_a_loss_that_lost_all_leads_back_in_its_second_call() -> None:
     first = verdict(RUNNING, call(2.6), yard, NOW)
     assert not first.reason and not first.good and not first.keep and first.state.blown == 1
     second = verdict(first.state, call(2.7), yard, NOW)
-    assert (second.restore, second.factor) == ("good", STRENGTH)
+    assert (second.restore, second.factor) == ("good", RESCUE)
     assert "exploded to 2.7" in second.reason
     alone = verdict(first.state, call(2.7), yard, replace(NOW, copies=False))
-    assert (alone.restore, alone.factor) == (None, STRENGTH)
+    assert (alone.restore, alone.factor) == (None, RESCUE)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +310,15 @@ def test_other_rises_are_none(means: tuple[float, ...], report: Call) -> None:
     yard = seen(*means, vals=means)
     found = verdict(replace(RUNNING, blown=1, blown_mean=2.0), report, yard, NOW)
     assert not found.reason
+
+
+@pytest.mark.parametrize("distance", [-1.0, 0.0, DOUBTFUL - 0.01])
+def test_where_the_weights_tell_that_the_lr_is_not_too_high_a_rise_is_the_objectives(distance: float) -> None:
+    yard = seen(*LEARNED)
+    found = verdict(RUNNING, call(2.6, distance=distance), yard, NOW)
+    assert found.good and not found.state.blown
+    told = verdict(RUNNING, call(2.6, distance=DOUBTFUL + 0.01), yard, NOW).state
+    assert verdict(told, call(2.7, distance=distance), yard, NOW).restore == "good", "it began too high"
 
 
 def test_a_loss_that_comes_down_again_is_left_alone() -> None:
