@@ -1,8 +1,11 @@
-"""The Arrow schema of a trial row."""
+"""The Arrow schema of a trial row, and trials of version 1 in it: what they lack is null, or follows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 VERSION = 2
 """Part of run_id: a change of the schema or of the trial's procedure starts a new set of trials."""
@@ -114,3 +117,37 @@ SWEEP = pa.schema(
         TRIAL.field("tensor_step"),
     ]
 )
+
+
+def is_old(found: pa.Schema) -> bool:
+    """Whether a file holds trials of version 1 (the number of its steps per epoch tells it from others)."""
+    version = (found.metadata or {}).get(b"arc.schema_version", b"").decode()
+    return version == "1" and "epoch_steps" not in found.names and "train_loss" in found.names
+
+
+def needed(columns: Iterable[str]) -> set[str]:
+    """The columns to read for ``columns``: the steps of an epoch follow from the losses."""
+    return {*columns, "train_loss", "val_loss"}
+
+
+def upgraded(old: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows in the present schema, or those of its columns that are named, in that order.
+
+    An epoch was one pass over the data, nothing was drawn but optimizer, LR and period, and movement was not
+    measured. The mark of version 1 stays in the metadata.
+    """
+    epochs = pc.max_element_wise(pc.list_value_length(old["val_loss"]), 1)
+    steps = pc.divide(pc.list_value_length(old["train_loss"]), epochs)
+    same = {"variant": "base", "precision": "float32", "warmup": 0}
+    kept = []
+    for column in [TRIAL.field(name) for name in columns or TRIAL.names]:
+        if column.name in old.column_names:
+            kept.append((column, old[column.name]))
+        elif column.name in ("epoch_steps", "pass_steps"):
+            kept.append((column, steps.cast(column.type)))
+        elif column.name in same:
+            kept.append((column, pa.array([same[column.name]] * len(old), column.type)))
+        else:
+            kept.append((column, pa.nulls(len(old), column.type)))
+    metadata = {**(old.schema.metadata or {}), b"arc.schema_version": str(VERSION).encode()}
+    return pa.table([c for _, c in kept], schema=pa.schema([f for f, _ in kept], metadata=metadata))
