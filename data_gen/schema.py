@@ -38,6 +38,11 @@ def _movement(prefix: str, of: str) -> list[pa.Field]:
     ]
 
 
+def _branches(name: str, doc: str) -> list[pa.Field]:
+    """A column for each branch."""
+    return [field(f"{prefix}{name}", _LIST, f"{doc} {of}") for prefix, of in TRAJECTORIES.items() if prefix]
+
+
 TRIAL = pa.schema(
     [
         field("run_id", pa.string(), "hash of everything that decides the trial"),
@@ -64,15 +69,9 @@ TRIAL = pa.schema(
         field("train_loss", _LIST, "per step of the trunk"),
         field("val_loss", _LIST, "per epoch of the trunk; ends with NaN where it diverged"),
         field("val_metric", _LIST, "per epoch of the trunk, in the task's unit"),
-        field("raise_val_loss", _LIST, "per epoch of the branch at 1.618 lr; ends with NaN if diverged"),
-        field("keep_val_loss", _LIST, "per epoch of the branch at lr"),
-        field("lower_val_loss", _LIST, "per epoch of the branch at 0.618 lr"),
-        field("raise_train_loss", _LIST, "mean per epoch of the branch at 1.618 lr"),
-        field("keep_train_loss", _LIST, "mean per epoch of the branch at lr"),
-        field("lower_train_loss", _LIST, "mean per epoch of the branch at 0.618 lr"),
-        field("raise_repeats", _LIST, "last validation losses of repetitions of the branch; mostly none"),
-        field("keep_repeats", _LIST, "the same at lr"),
-        field("lower_repeats", _LIST, "the same at 0.618 lr"),
+        *_branches("val_loss", "per epoch (ends with NaN if diverged) of the"),
+        *_branches("train_loss", "mean per epoch of the"),
+        *_branches("repeats", "last validation losses of repetitions (mostly none) of the"),
         field("rollout_val_loss", _LIST, "last validation losses of roll-outs to the end; mostly none"),
         field("chosen", pa.string(), "raise, keep or lower: the next trunk's LR; null on the last cycle"),
         field("start_norm", pa.float32(), "norm of the trained parameters before the run's first step"),
@@ -97,12 +96,9 @@ SWEEP_LISTS = (
 SWEEP = pa.schema(
     [
         field("run_id", pa.string(), "hash of everything that decides the sweep: the same in all its runs"),
-        *[
-            TRIAL.field(name)
-            for name in ("task", "scale", "variant", "optimizer", "epoch_steps", "pass_steps")
-        ],
-        *[TRIAL.field(name) for name in ("batch_size", "weight_decay", "clip", "warmup", "precision")],
-        *[TRIAL.field(name) for name in ("parameters", "tensors", "lr0", "start_norm")],
+        *map(TRIAL.field, ("task", "scale", "variant", "optimizer", "epoch_steps", "pass_steps")),
+        *map(TRIAL.field, ("batch_size", "weight_decay", "clip", "warmup", "precision")),
+        *map(TRIAL.field, ("parameters", "tensors", "lr0", "start_norm")),
         field("kind", pa.string(), "constant: one LR, annealed over the last calls; walk: the LR jumps"),
         field("number", pa.int32(), "place in the grid of LRs, or number of the walk"),
         field("calls", pa.int32(), "calls (epochs) that the run was to have; a run that diverged has fewer"),

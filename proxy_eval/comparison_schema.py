@@ -37,7 +37,7 @@ RUN = pa.schema(
         field("method", pa.string(), "name in the registry"),
         field("options", pa.string(), "JSON: its options"),
         field("identity", pa.string(), "JSON: hash of the controller's weights and its rules; null"),
-        *[TRIAL.field(name) for name in ("task", "scale")],
+        *map(TRIAL.field, ("task", "scale")),
         field("data", pa.string(), "fingerprint of the data"),
         TRIAL.field("optimizer"),
         field("lr0", pa.float64(), "initial LR; null: the method takes none"),
