@@ -130,7 +130,7 @@ def upgraded(old: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows in the present schema, or those of its columns that are named, in that order.
 
     An epoch was one pass over the data, nothing was drawn but optimizer, LR and period, and movement was not
-    measured. The mark of version 1 stays in the metadata.
+    measured. The metadata name the present version.
     """
     epochs = pc.max_element_wise(pc.list_value_length(old["val_loss"]), 1)
     steps = pc.divide(pc.list_value_length(old["train_loss"]), epochs)
