@@ -149,10 +149,10 @@ def set_lr0(
     lr0: Any,
     optimizers: Sequence[torch.optim.Optimizer],
     settings: Settings,
-    search: dict[str, Any],
+    given: dict[str, Any],
     process_group: Any = None,
 ) -> Suggestion:
-    """Search the initial LR and set it; ``search`` holds what :func:`arc.suggest_lr` needs.
+    """Search the initial LR and set it; ``given`` holds what :func:`suggest` needs.
 
     Raises:
         ValueError: ``lr0`` is not ``auto``, something is missing, there are several optimizers, or the mode
@@ -168,13 +168,13 @@ def set_lr0(
             "arc.suggest_lr before, or give the LRs"
         )
     (optimizer,) = optimizers
-    for name, value in search.items():
+    for name, value in given.items():
         if value is None:
             raise ValueError(
                 f"got {name}=None with lr0='auto', the search needs model, loss_fn, train_batches, val_fn"
             )
     low, high = settings.bounds
-    found = suggest(optimizer=optimizer, over_ranks=process_group or True, **search)
+    found = suggest(optimizer=optimizer, over_ranks=process_group or True, **given)
     set_lr(optimizer, min(max(found.lr, low), high))
     return found
 
