@@ -14,7 +14,6 @@ from arc.decider import Decider
 from arc.decision import Decision
 from arc.history.losses import Loss
 from arc.history.ranks import group_of
-from arc.initial_lr import set_lr0
 from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
@@ -128,6 +127,8 @@ class Controller(Saved):
         self._says = wanted(verbose)
         self.suggestion: Suggestion | None = None
         if lr0 is not None:
+            from arc.methods.lr_search import set_lr0
+
             search = {"model": model, "loss_fn": loss_fn, "train_batches": train_batches, "val_fn": val_fn}
             self.suggestion = set_lr0(lr0, self.optimizers, self.settings, search, group)
         self._steering = Optimizers(

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from arc.actions import Action
-from data_gen import reading, schema, store
+from data_gen import reading, store
 from data_gen.samples import KEPT, samples_of
 from tasks.errors import InputError
 from tasks.work import cli, places
@@ -93,23 +93,10 @@ def counts_table(counts: Counts) -> str:
 
 
 def _batches(paths: list[str], bar: Any) -> Iterator[pa.Table]:
-    """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs.
-
-    A run that is there twice, in a part beside the pack that holds it, is taken once.
-    """
+    """The rows of some hundred parts at a time: a run lies within one part, so batches hold whole runs."""
     tables: list[pa.Table] = []
-    seen: set[str] = set()
-    last = None
-    for path, table in reading.stream(paths, schema.TRIAL, COLUMNS):
-        if isinstance(table, InputError):
-            raise table
-        runs = set(table["run_id"].to_pylist())
-        if twice := runs & seen:
-            table = table.filter(pc.invert(pc.is_in(table["run_id"], pa.array(sorted(twice)))))
-        seen |= runs
+    for table in reading.once(paths, COLUMNS, bar=bar):
         tables.append(table)
-        bar.update(path != last)
-        last = path
         pieces = sum(len(t) for t in tables if reading.GROUPED in (t.schema.metadata or {}))
         if len(tables) == PARTS or pieces >= ROWS:
             yield _together(tables)

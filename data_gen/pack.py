@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_gen import card, reading, schema, store
@@ -93,15 +92,8 @@ def _write(path: str, files: Sequence[str], wanted: set[str], bar: Any) -> int:
 def _groups(files: Sequence[str], wanted: set[str], bar: Any) -> Iterator[list[pa.Table]]:
     """The wanted runs, each once, about :data:`GROUP` rows at a time."""
     tables: list[pa.Table] = []
-    left, last = set(wanted), None
-    for path, table in reading.stream(files, schema.TRIAL):
-        if isinstance(table, InputError):
-            raise table
-        fresh = table.filter(pc.is_in(table["run_id"], pa.array(sorted(left), pa.string())))
-        left -= set(fresh["run_id"].to_pylist())
-        tables += [fresh] if len(fresh) else []
-        bar.update(path != last)
-        last = path
+    for table in reading.once(files, wanted=wanted, bar=bar):
+        tables += [table] if len(table) else []
         if sum(map(len, tables)) >= GROUP:
             yield tables
             tables = []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_gen import store
+from data_gen import schema, store
 from tasks.errors import InputError
 from tasks.work import places
 
@@ -42,6 +43,39 @@ def stream(
             return path, error
 
     yield from ahead(attempt, [(path, group) for path in paths for group in _groups(path)])
+
+
+def once(
+    paths: Sequence[str],
+    columns: Sequence[str] | None = None,
+    *,
+    wanted: Set[str] | None = None,
+    bar: Any,
+) -> Iterator[pa.Table]:
+    """The trials of each part, without the runs that came before: one may lie in a part and in a pack.
+
+    Args:
+        paths: as for :func:`stream`.
+        columns: those to read, the run's id among them; all by default.
+        wanted: runs to take; all by default.
+        bar: goes on by one with every path.
+
+    Raises:
+        InputError: a part cannot be read.
+    """
+    seen: set[str] = set()
+    last = None
+    for path, table in stream(paths, schema.TRIAL, columns):
+        if isinstance(table, InputError):
+            raise table
+        runs = set(table["run_id"].to_pylist())
+        fresh = runs - seen if wanted is None else (runs - seen) & wanted
+        seen |= runs
+        bar.update(path != last)
+        last = path
+        if fresh != runs:
+            table = table.filter(pc.is_in(table["run_id"], pa.array(sorted(fresh), pa.string())))
+        yield table
 
 
 def ahead(work: Callable[[T], U], pieces: Sequence[T]) -> Iterator[U]:

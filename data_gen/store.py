@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from data_gen import schema, upgrade
+from data_gen import schema
 from tasks.errors import InputError
 from tasks.work import machine, places
 from tasks.work.places import delete as delete
@@ -132,9 +132,9 @@ def read(
     try:
         with pq.ParquetFile(filesystem_.open_input_file(inner), page_checksum_verification=True) as file:
             found = file.schema_arrow
-            if expected.equals(schema.TRIAL) and upgrade.is_old(found):
-                known = None if columns is None else [c for c in found.names if c in upgrade.needed(columns)]
-                return upgrade.upgraded(file.read(known, use_threads=False), columns)
+            if expected.equals(schema.TRIAL) and schema.is_old(found):
+                known = None if columns is None else [c for c in found.names if c in schema.needed(columns)]
+                return schema.upgraded(file.read(known, use_threads=False), columns)
             _check_schema(path, found, expected)
             # parts are small: threads of their own only cost
             if group is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from arc.actions import Action
 from data_gen import store
-from proxy_eval import asked, estimate, frequencies, suite
+from proxy_eval import asked, estimate, suite
+from proxy_eval import comparison_schema as schema
 from proxy_eval import plan as plans
 from proxy_eval.comparison_run import ComparisonUnit
 from tasks.errors import InputError
@@ -110,8 +113,11 @@ def compare(config: CompareConfig) -> int:
     plan = plan_of(config)
     others = tuple(m for m in plan.methods if m.name != "arc_random" or "frequencies" in m.options)
     waiting = tuple(m for m in plan.methods if m not in others)
-    if waiting and config.frequencies is None:
-        frequencies.check(plan)
+    if waiting and config.frequencies is None and not any(m.name == "arc" for m in plan.methods):
+        raise InputError(
+            "arc_random draws with the frequencies of ARC's actions: ask for arc as well, or give "
+            "frequencies=[raise,keep,lower]"
+        )
     first = list(replace(plan, methods=others).units())
     if config.estimate:
         print(estimate.table(plan, first, len(waiting)))
@@ -127,9 +133,26 @@ def compare(config: CompareConfig) -> int:
             file=sys.stderr,
         )
         return 0
-    measured = config.frequencies or frequencies.of(plan)
+    measured = config.frequencies or frequencies(plan)
     last = [replace(m, options=m.options | {"frequencies": list(measured)}) for m in waiting]
     return perform(list(replace(plan, methods=tuple(last), selection_seeds=()).units()), config, command)
+
+
+def frequencies(plan: plans.Plan) -> tuple[float, float, float]:
+    """The parts of raise, keep and lower among the decisions of the plan's ARC runs, to the percent.
+
+    Rounded, so that another seed does not make another control of it. InputError where there are none.
+    """
+    counted: Counter[str] = Counter()
+    for unit in plan.units():
+        if unit.method == "arc":
+            table = schema.read(unit.path)
+            counted.update(action for row in table["decision"].to_pylist() for action in row)
+    total = counted.total()
+    if not total:
+        raise InputError("ARC made no decision in its runs: give frequencies=[raise,keep,lower]")
+    raised, kept = (round(counted[a.label] / total, 2) for a in (Action.RAISE, Action.KEEP))
+    return raised, kept, round(1 - raised - kept, 2)
 
 
 def perform(units: Sequence[ComparisonUnit], config: CompareConfig, command: str) -> int:

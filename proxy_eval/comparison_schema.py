@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from data_gen import store
+from data_gen.schema import TRIAL, field
 from tasks.errors import InputError
 from tasks.work import machine
 
@@ -18,15 +19,11 @@ VERSION = 2
 _CURVE = pa.list_(pa.float32())
 
 
-def _field(name: str, kind: pa.DataType, doc: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"doc": doc})
-
-
 def _scores(prefix: str, where: str) -> list[pa.Field]:
     return [
-        _field(f"{prefix}_epoch", pa.int32(), f"epoch of the model {where}; 0: the untrained one"),
-        _field(f"{prefix}_test_loss", pa.float64(), f"of the model {where}"),
-        _field(f"{prefix}_test_metric", pa.float64(), f"of the model {where}"),
+        field(f"{prefix}_epoch", pa.int32(), f"epoch of the model {where}; 0: the untrained one"),
+        field(f"{prefix}_test_loss", pa.float64(), f"of the model {where}"),
+        field(f"{prefix}_test_metric", pa.float64(), f"of the model {where}"),
     ]
 
 
@@ -35,51 +32,50 @@ KEY = ("label", "task", "scale", "optimizer", "lr0", "seed", "horizon")
 
 RUN = pa.schema(
     [
-        _field("run_id", pa.string(), "hash of everything that decides the run"),
-        _field("label", pa.string(), "what tables call the method: its name, or the one it was asked under"),
-        _field("method", pa.string(), "name in the registry"),
-        _field("options", pa.string(), "JSON: its options"),
-        _field("identity", pa.string(), "JSON: hash of the controller's weights and its rules; null"),
-        _field("task", pa.string(), "task name; also the partition"),
-        _field("scale", pa.string(), "mini, medium or paper"),
-        _field("data", pa.string(), "fingerprint of the data"),
-        _field("optimizer", pa.string(), "name of the optimizer"),
-        _field("lr0", pa.float64(), "initial LR; null: the method takes none"),
-        _field("seed", pa.int64(), "decides initial weights and order of the data, whatever the method"),
-        _field("horizon", pa.float64(), "length as a part of the suite's"),
-        _field("epochs", pa.int32(), "epochs of training asked for"),
-        _field("epoch_steps", pa.int32(), "optimizer steps of an epoch"),
-        _field("metric", pa.string(), "name of the metric"),
-        _field("higher_is_better", pa.bool_(), "direction of the metric"),
-        _field("lr", _CURVE, "per epoch: LR of its last step"),
-        _field("train_loss", _CURVE, "per epoch: mean over its steps"),
-        _field("val_loss", _CURVE, "per epoch"),
-        _field("val_metric", _CURVE, "per epoch"),
-        _field("charged", pa.list_(pa.int64()), "per epoch: forward passes so far, one validation included"),
-        _field("budget", pa.int64(), "what a constant LR is charged for the whole run"),
-        _field("untrained_val_loss", pa.float64(), "before the first step"),
-        _field("untrained_val_metric", pa.float64(), "before the first step"),
-        _field("untrained_test_loss", pa.float64(), "before the first step"),
-        _field("untrained_test_metric", pa.float64(), "before the first step"),
+        field("run_id", pa.string(), "hash of everything that decides the run"),
+        field("label", pa.string(), "what tables call the method: its name, or the one it was asked under"),
+        field("method", pa.string(), "name in the registry"),
+        field("options", pa.string(), "JSON: its options"),
+        field("identity", pa.string(), "JSON: hash of the controller's weights and its rules; null"),
+        *map(TRIAL.field, ("task", "scale")),
+        field("data", pa.string(), "fingerprint of the data"),
+        TRIAL.field("optimizer"),
+        field("lr0", pa.float64(), "initial LR; null: the method takes none"),
+        field("seed", pa.int64(), "decides initial weights and order of the data, whatever the method"),
+        field("horizon", pa.float64(), "length as a part of the suite's"),
+        field("epochs", pa.int32(), "epochs of training asked for"),
+        TRIAL.field("epoch_steps"),
+        field("metric", pa.string(), "name of the metric"),
+        field("higher_is_better", pa.bool_(), "direction of the metric"),
+        field("lr", _CURVE, "per epoch: LR of its last step"),
+        field("train_loss", _CURVE, "per epoch: mean over its steps"),
+        field("val_loss", _CURVE, "per epoch"),
+        field("val_metric", _CURVE, "per epoch"),
+        field("charged", pa.list_(pa.int64()), "per epoch: forward passes so far, one validation included"),
+        field("budget", pa.int64(), "what a constant LR is charged for the whole run"),
+        field("untrained_val_loss", pa.float64(), "before the first step"),
+        field("untrained_val_metric", pa.float64(), "before the first step"),
+        field("untrained_test_loss", pa.float64(), "before the first step"),
+        field("untrained_test_metric", pa.float64(), "before the first step"),
         *_scores("last", "after the last step"),
         *_scores("best", "of the lowest validation loss"),
         *_scores("last_within", "after the last epoch that the budget pays for"),
         *_scores("best_within", "of the lowest validation loss among those epochs"),
-        _field("forwards", pa.int64(), "forward passes charged to the method"),
-        _field("backwards", pa.int64(), "backward passes"),
-        _field("steps", pa.int64(), "optimizer steps, those of searches included"),
-        _field("snapshots", pa.int64(), "checkpoints taken"),
-        _field("seconds", pa.float64(), "wall time of the method and the training, bookkeeping left out"),
-        _field("cpu_seconds", pa.float64(), "the same in CPU time of the one thread"),
-        _field("unit_seconds", pa.float64(), "CPU time of the whole run, bookkeeping included"),
-        _field("wall_seconds", pa.float64(), "wall time of the whole run, bookkeeping included"),
-        _field("peak_memory", pa.int64(), "most bytes resident in the process, or allocated on the card"),
-        _field("diverged", pa.bool_(), "the last model's loss is not finite, or it is worse than untrained"),
-        _field("failure", pa.string(), "what the method raised; null"),
-        _field("decision_epoch", pa.list_(pa.int32()), "ARC: after which epochs it decided"),
-        _field("decision", pa.list_(pa.string()), "ARC: raise, keep or lower"),
-        _field("decision_factor", _CURVE, "ARC: factor on the LR"),
-        _field("decision_reason", pa.list_(pa.string()), "ARC: in words"),
+        field("forwards", pa.int64(), "forward passes charged to the method"),
+        field("backwards", pa.int64(), "backward passes"),
+        field("steps", pa.int64(), "optimizer steps, those of searches included"),
+        field("snapshots", pa.int64(), "checkpoints taken"),
+        field("seconds", pa.float64(), "wall time of the method and the training, bookkeeping left out"),
+        field("cpu_seconds", pa.float64(), "the same in CPU time of the one thread"),
+        field("unit_seconds", pa.float64(), "CPU time of the whole run, bookkeeping included"),
+        field("wall_seconds", pa.float64(), "wall time of the whole run, bookkeeping included"),
+        field("peak_memory", pa.int64(), "most bytes resident in the process, or allocated on the card"),
+        field("diverged", pa.bool_(), "the last model's loss is not finite, or it is worse than untrained"),
+        field("failure", pa.string(), "what the method raised; null"),
+        field("decision_epoch", pa.list_(pa.int32()), "ARC: after which epochs it decided"),
+        field("decision", pa.list_(pa.string()), "ARC: raise, keep or lower"),
+        field("decision_factor", _CURVE, "ARC: factor on the LR"),
+        field("decision_reason", pa.list_(pa.string()), "ARC: in words"),
     ]
 )
 

@@ -7,7 +7,6 @@ make the method anew, then ``load_state_dict``, ``run.restore`` and ``drive``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from arc.methods.run import Run
 from proxy_eval import factories, schedules
 from proxy_eval.controllers import Arc
 from proxy_eval.factories import Factory
+from tasks.errors import near_misses
 
 
 class MethodError(ValueError):
@@ -131,9 +131,7 @@ def get(name: str) -> Entry:
     """The entry called ``name``; MethodError lists near misses."""
     if name in METHODS:
         return METHODS[name]
-    near = difflib.get_close_matches(name, METHODS, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(METHODS)}"
-    raise MethodError(f"no method {name!r}; {hint}")
+    raise MethodError(f"no method {name!r}; {near_misses(name, METHODS)}")
 
 
 def make(name: str, run: Run, steps: int, **options: Any) -> Method:

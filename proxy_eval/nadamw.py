@@ -12,6 +12,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from arc.methods.method import require
+from tasks.optimizers import evaluated
 
 
 class NadamW(torch.optim.Optimizer):
@@ -42,10 +43,7 @@ class NadamW(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step on the gradients as they are."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for group in self.param_groups:
             group["k"] += 1
             k, lr, (beta1, beta2) = group["k"], group["lr"], group["betas"]

@@ -1,14 +1,15 @@
-"""Optimizer names to factories, with torch's defaults but for momentum."""
+"""Optimizer names to factories, with torch's defaults but for momentum; and what our own optimizers share."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
 from tasks.base import TaskError
+from tasks.errors import near_misses
 from tasks.lean_adam import LeanAdam, LeanAdamW
 
 Factory = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
@@ -37,9 +38,7 @@ def get(name: str) -> Factory:
     """The optimizer called ``name``; TaskError lists near misses."""
     if name in OPTIMIZERS:
         return OPTIMIZERS[name]
-    near = difflib.get_close_matches(name, OPTIMIZERS, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join([*OPTIMIZERS, OWN])}"
-    raise TaskError(f"no optimizer {name!r}; {hint}")
+    raise TaskError(f"no optimizer {name!r}; {near_misses(name, [*OPTIMIZERS, OWN])}")
 
 
 def lr_ranges(
@@ -56,3 +55,11 @@ def lr_ranges(
         "sgd": sgd or adaptive,
         "momentum": momentum or adaptive,
     }
+
+
+def evaluated(closure: Callable[[], Any] | None) -> Any:
+    """What the closure of an optimizer's step returns, evaluated with gradients; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()

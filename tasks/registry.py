@@ -6,7 +6,6 @@ that ends in ``.py`` names a task of one's own outside this checkout.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tasks.base import Role, Task, TaskError, short_name
-from tasks.errors import InputError
+from tasks.errors import InputError, near_misses
 from tasks.settings import NONE
 
 __all__ = ["FAMILIES", "digest", "get", "names", "resolve", "short_name", "task_class"]
@@ -80,10 +79,7 @@ def _module(name: str) -> ModuleType:
     for family in FAMILIES:
         if name.isidentifier() and (Path(__file__).parent / family / f"{name}.py").is_file():
             return importlib.import_module(f"tasks.{family}.{name}")
-    known = names()
-    near = difflib.get_close_matches(name, [*known, "zoo"], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, zoo"
-    raise TaskError(f"no task {name!r}; {hint}")
+    raise TaskError(f"no task {name!r}; {near_misses(name, [*names(), 'zoo'], cutoff=0.5)}")
 
 
 def _module_from_file(path: Path) -> ModuleType:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from tasks.errors import InputError
+from tasks.errors import InputError, near_misses
 
 NONE = "{}"
 """No number replaced."""
@@ -52,7 +51,5 @@ def _like(old: Any, new: Any, where: str) -> Any:
 def _inner(known: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"
-            raise InputError(f"{where} has no setting {name!r}; {hint}")
+            raise InputError(f"{where} has no setting {name!r}; {near_misses(name, known)}")
     return {name: _like(known[name], value, f"{where}.{name}") for name, value in given.items()}

@@ -6,11 +6,11 @@ to about a million, and the ``large`` ones more data, too, where it can be made.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.base import TaskError, short_name
+from tasks.errors import near_misses
 
 Settings = Mapping[str, Any]
 
@@ -120,7 +120,5 @@ def settings(task: str, variant: str) -> Settings:
     """The numbers of one version; TaskError names those that the task has."""
     known = variants(task)
     if variant not in known:
-        near = difflib.get_close_matches(variant, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-        raise TaskError(f"{short_name(task)} has no variant {variant!r}; {hint}")
+        raise TaskError(f"{short_name(task)} has no variant {variant!r}; {near_misses(variant, known)}")
     return known[variant]

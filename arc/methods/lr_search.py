@@ -7,7 +7,7 @@ curve of loss over LR needs no network and lives in :mod:`arc.methods.loss_curve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Cost, Run, set_lr
 from arc.methods.torch_run import LossFunction, TorchRun
 from arc.optimizers import lrs
+from arc.settings import Settings
 
 STEPS: Final = 20
 """Training steps of one trial (section 2)."""
@@ -142,6 +143,40 @@ def search(
     points = analyse(curve, untrained)
     lr = getattr(points, selection)
     return Suggestion(lr=lr, curve=curve, untrained=untrained, cost=run.cost - before, **asdict(points))
+
+
+def set_lr0(
+    lr0: Any,
+    optimizers: Sequence[torch.optim.Optimizer],
+    settings: Settings,
+    given: dict[str, Any],
+    process_group: Any = None,
+) -> Suggestion:
+    """Search the initial LR and set it; ``given`` holds what :func:`suggest` needs.
+
+    Raises:
+        ValueError: ``lr0`` is not ``auto``, something is missing, there are several optimizers, or the mode
+            is ``advise``.
+    """
+    if lr0 != "auto":
+        raise ValueError(f"got lr0={lr0!r}, need 'auto' (an LR itself goes into the optimizer)")
+    if settings.mode == "advise":
+        raise ValueError("got lr0='auto' with mode='advise', which touches nothing")
+    if len(optimizers) > 1:
+        raise ValueError(
+            f"got lr0='auto' with {len(optimizers)} optimizers, the search steps one: search with each by "
+            "arc.suggest_lr before, or give the LRs"
+        )
+    (optimizer,) = optimizers
+    for name, value in given.items():
+        if value is None:
+            raise ValueError(
+                f"got {name}=None with lr0='auto', the search needs model, loss_fn, train_batches, val_fn"
+            )
+    low, high = settings.bounds
+    found = suggest(optimizer=optimizer, over_ranks=process_group or True, **given)
+    set_lr(optimizer, min(max(found.lr, low), high))
+    return found
 
 
 def _check(selection: Any, steps: Any, lr_range: Any, threshold: Any) -> None:

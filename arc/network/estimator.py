@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from arc.actions import softmax
 from arc.history.observation import CHANNELS, NAMES, Observation
-from arc.network.network import digest
+from arc.network.network import Fitted, convolutions
 
 UNITS: Final = 48
 HIDDEN: Final = 96
@@ -51,7 +51,7 @@ class Estimate(NamedTuple):
     spread: float = math.nan
 
 
-class Estimator(nn.Module):
+class Estimator(Fitted):
     """From windows and numbers of :func:`arc.history.observation.observe` to an :class:`Answer`.
 
     69,461 parameters. Source: the shape is that of ARC (Dong et al., 2021), figure 2, on a third of its
@@ -68,26 +68,12 @@ class Estimator(nn.Module):
         super().__init__()
         self.register_buffer("centre", torch.zeros(len(NAMES)))
         self.register_buffer("scale", torch.ones(len(NAMES)))
-        self.conv = nn.Sequential(
-            nn.Conv1d(len(CHANNELS), 32, 5),
-            nn.ReLU(),
-            nn.MaxPool1d(2),
-            nn.Conv1d(32, UNITS, 5),
-            nn.ReLU(),
-            nn.MaxPool1d(2),
-        )
+        self.conv = convolutions(len(CHANNELS), UNITS)
         self.lstm = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
         self.numbers = nn.Sequential(
             nn.Linear(len(NAMES), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
         )
         self.dense = nn.Sequential(nn.Linear(JOINED, 64), nn.ReLU(), nn.Linear(64, 5))
-
-    about: tuple[dict[str, Any], str] | None = None
-    """How the network came about, and its card, where it was read from a controller directory."""
-
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits that tell these weights from others."""
-        return digest(self)
 
     def estimate(self, seen: Observation) -> Estimate:
         """What it says of one training."""

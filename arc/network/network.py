@@ -16,7 +16,31 @@ UNITS = 64
 """Hidden units of each LSTM layer."""
 
 
-class Network(nn.Module):
+class Fitted(nn.Module):
+    """What both networks have: how they came about, and what tells their weights from others."""
+
+    about: tuple[dict[str, Any], str] | None = None
+    """How the network came about, and its card, where it was read from a controller directory."""
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of the weights."""
+        arrays = (value.detach().cpu().float().numpy() for value in self.state_dict().values())
+        return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
+
+
+def convolutions(channels: int, units: int) -> nn.Sequential:
+    """Two convolutions over time, each pooled by two: (batch, channels, n) to (batch, units, n / 4 - 3)."""
+    return nn.Sequential(
+        nn.Conv1d(channels, 32, 5),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(32, units, 5),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+    )
+
+
+class Network(Fitted):
     """Three logits (raise, keep, lower) from a window of history; 79,555 parameters.
 
     ``forward`` takes a float tensor of shape (batch, 300, 3), as :func:`arc.featurise` makes it, and
@@ -26,26 +50,12 @@ class Network(nn.Module):
     layer where Keras has one (79,043 parameters there).
     """
 
-    about: tuple[dict[str, Any], str] | None = None
-    """How the network came about, and its card, where it was read from a controller directory."""
-
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv1d(3, 32, 5),
-            nn.ReLU(),
-            nn.MaxPool1d(2),
-            nn.Conv1d(32, UNITS, 5),
-            nn.ReLU(),
-            nn.MaxPool1d(2),
-        )
+        self.conv = convolutions(3, UNITS)
         self.lstm = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
         self.dense = nn.Sequential(nn.Linear(UNITS, 32), nn.ReLU(), nn.Linear(32, 3))
         self._layers: Any = tuple(self.conv[i] for i in (0, 3)), tuple(self.dense[i] for i in (0, 2))
-
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits that tell these weights from others."""
-        return digest(self)
 
     def probabilities(self, window: Window) -> tuple[float, float, float]:
         """Of raise, keep, lower for one window, as :func:`arc.featurise` makes it."""
@@ -74,9 +84,3 @@ class Network(nn.Module):
         )
         units = linear(last[-1], hidden.weight, hidden.bias).relu()
         return linear(units, output.weight, output.bias)
-
-
-def digest(network: nn.Module) -> str:
-    """Sixteen hexadecimal digits of a network's weights."""
-    arrays = (value.detach().cpu().float().numpy() for value in network.state_dict().values())
-    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]

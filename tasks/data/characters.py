@@ -13,6 +13,7 @@ from tasks.base import Batch, Splits
 from tasks.data import photos
 from tasks.data.cache import cached
 from tasks.data.glyphs import FONTS, drawing
+from tasks.data.images import pixels
 from tasks.seeding import derive
 
 _VERSION = 2
@@ -71,4 +72,4 @@ def _draw(count: int, split: str, script: str, size: int, clutter: float, noise:
     ink = image + uniform(0.4, 0.8)
     image = image * (1 - opacity) + ink * opacity
     image = image + noise * torch.randn(image.shape, generator=generator)
-    return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
+    return {"image": pixels(image), "label": labels}

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.images import composed, uniforms
+from tasks.data.images import composed, pixels, uniforms
 from tasks.seeding import derive
 
 _VERSION = 1
@@ -58,10 +58,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
         mask = _place(opacity[chosen[:, column]], scale, tilt, centre, size)
         image = image * (1 - mask) + colour * mask
     image = image + 0.04 * torch.randn(image.shape, generator=generator)
-    return {
-        "image": (image * 255).round().clamp(0, 255).to(torch.uint8),
-        "label": labels[chosen[:, 0]],
-    }
+    return {"image": pixels(image), "label": labels[chosen[:, 0]]}
 
 
 def _place(glyph: Tensor, scale: Tensor, tilt: Tensor, centre: Tensor, size: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.images import Uniform, composed, uniforms
+from tasks.data.images import Uniform, composed, pixels, places, uniforms
 from tasks.seeding import derive
 
 _VERSION = 2
@@ -30,9 +30,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
     generator = torch.Generator().manual_seed(derive("dishes", split))
     uniform = uniforms(count, generator)
     labels = torch.arange(count) % len(CLASSES)
-    axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    x = axis.view(1, 1, size) - uniform(-0.2, 0.2, 1, 1)
-    y = axis.view(1, size, 1) - uniform(-0.2, 0.2, 1, 1)
+    x, y = places(size, uniform)
     plate = torch.sigmoid((uniform(0.75, 1.0, 1, 1) - torch.hypot(x, y)) * size / 2)[:, None]
     pattern = _pattern(x, y, labels, uniform, size, generator)[:, None]
     dark = uniform(0.0, 0.5, 3, 1, 1)
@@ -43,7 +41,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
     table = photos.crops(count, size, split, generator).float() / 255
     image = plate * food + (1 - plate) * table
     image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.05 * torch.randn(image.shape, generator=generator)
-    return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
+    return {"image": pixels(image), "label": labels}
 
 
 def _pattern(

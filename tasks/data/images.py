@@ -63,6 +63,19 @@ def composed(
     return cached(f"{name}-{'-'.join(map(str, examples))}-{size}px", version, build)
 
 
+def places(size: int, uniform: Uniform, most: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Where each pixel lies from an image's middle, which is moved by up to ``most``: x (n, 1, size) and
+    y (n, size, 1), in units of half an image."""
+    axis = (torch.arange(size) + 0.5) / size * 2 - 1
+    x = axis.view(1, 1, size) - uniform(-most, most, 1, 1)
+    return x, axis.view(1, size, 1) - uniform(-most, most, 1, 1)
+
+
+def pixels(image: Tensor) -> Tensor:
+    """Values from 0 to 1 as uint8; what lies beyond is cut off."""
+    return (image * 255).round().clamp(0, 255).to(torch.uint8)
+
+
 def uniforms(count: int, generator: torch.Generator) -> Uniform:
     """What draws ``count`` images' numbers."""
 

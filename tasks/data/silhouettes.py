@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.base import Batch, Splits
 from tasks.data import photos
-from tasks.data.images import composed, uniforms
+from tasks.data.images import composed, pixels, places, uniforms
 from tasks.seeding import derive
 
 _VERSION = 2
@@ -40,9 +40,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
     generator = torch.Generator().manual_seed(derive("silhouettes", split))
     uniform = uniforms(count, generator)
     labels = torch.arange(count) % len(CLASSES)
-    axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    x = axis.view(1, 1, size) - uniform(-0.2, 0.2, 1, 1)
-    y = axis.view(1, size, 1) - uniform(-0.2, 0.2, 1, 1)
+    x, y = places(size, uniform)
     turn, scale, stretch = uniform(-0.6, 0.6, 1, 1), uniform(0.65, 0.9, 1, 1), uniform(0.85, 1.15, 1, 1)
     u = (torch.cos(turn) * x + torch.sin(turn) * y) / (scale * stretch)
     v = (torch.cos(turn) * y - torch.sin(turn) * x) / (scale / stretch)
@@ -59,7 +57,7 @@ def _compose(count: int, size: int, split: str) -> Batch:
     front = 0.4 * (crops[0] - 0.5) + light + contrast + uniform(-0.2, 0.2, 3, 1, 1)
     image = mask * front + (1 - mask) * back
     image = image * uniform(0.6, 1.1, 1, 1, 1) + 0.04 * torch.randn(image.shape, generator=generator)
-    return {"image": (image * 255).round().clamp(0, 255).to(torch.uint8), "label": labels}
+    return {"image": pixels(image), "label": labels}
 
 
 def _inside(x: Tensor, y: Tensor) -> Tensor:

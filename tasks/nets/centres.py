@@ -1,14 +1,46 @@
-"""Objects as the points of their centres: heat maps to learn, losses, and boxes of the peaks.
+"""Objects as the points of their centres, without anchors: CenterNet, its loss, and boxes of the peaks.
 
-Source: Zhou et al., 2019 (Objects as Points), section 3; a heat map's Gaussians are as wide as the box, as
-in Liu et al., 2020 (TTFNet).
+Source: Zhou et al., 2019 (Objects as Points), section 3, with a UNet for the hourglass; a heat map's
+Gaussians are as wide as the box, as in Liu et al., 2020 (TTFNet).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tasks.nets.unet import UNet
+
+STRIDE = 2
+"""Pixels of a cell of the maps."""
+
+
+class CentreNet(nn.Module):
+    """Images to the heat of every class and the sides of a box, in every cell.
+
+    Args:
+        channels: of the image.
+        classes: kinds of objects.
+        width: channels of the finest map; each of the ``depth`` coarser ones doubles them.
+        depth: how often the hourglass halves the resolution.
+    """
+
+    def __init__(self, *, channels: int, classes: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 4, stride=STRIDE, padding=1)
+        self.hourglass = UNet(channels=width, classes=width, width=width, depth=depth)
+        self.heat = nn.Sequential(nn.ReLU(), nn.Conv2d(width, classes, 3, padding=1))
+        self.sides = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 4, 3, padding=1))
+        # Every cell begins with probability 0.1, so that the many empty ones do not swamp the loss.
+        nn.init.constant_(self.heat[-1].bias, -math.log(9))  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, channels, h, w) float to logits (n, classes, h/2, w/2) and sides (n, 4, h/2, w/2) in cells."""
+        found = self.hourglass(self.stem(x))
+        return self.heat(found), self.sides(found)
 
 
 def focal_and_size_loss(heat: Tensor, sides: Tensor, boxes: Tensor, labels: Tensor, stride: int) -> Tensor:

@@ -7,49 +7,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
-
 from tasks.base import Batch, Source, Splits
 from tasks.data import identifiers, tagged
 from tasks.data.cache import cached
 from tasks.data.text import disjoint, encode, padded, vocabulary
-from tasks.nets.transformer import Transformer
 from tasks.optimizers import lr_ranges
-from tasks.text._next_token import NextToken
+from tasks.text._next_token import RunningTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevAttentionCode(NextToken):
+class DevAttentionCode(RunningTransformer):
     """Predict the next token of the standard library's source, or the next word of tagged sentences.
 
     Attributes:
-        vocabulary: ids of tokens, the two reserved ones included.
-        span: tokens of one embedded training row, of which an epoch sees ``length + 1`` at a random place.
         rows: embedded training rows; validation and test have half as many each.
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
     """
 
     role = "development"
     metric_name = "nats_per_token"
 
-    vocabulary: int
-    span: int
     rows: int
-    width: int
-    layers: int
-    heads: int
 
     def load(self, source: Source) -> Splits:
         """``text`` is int32 (rows, span or length + 1)."""
         if source.kind != "embedded":
-            return self._cut(tagged.load(source), self.length + 1)
+            return self._encoded(tagged.load(source), self.length + 1)
         sizes = (self.span, self.length + 1, self.rows)
         key = ("code", platform.python_version(), *sizes, self.vocabulary)
-        return cached("-".join(map(str, key)), 1, lambda: self._cut(identifiers.load(*sizes), self.span))
+        return cached("-".join(map(str, key)), 1, lambda: self._encoded(identifiers.load(*sizes), self.span))
 
-    def _cut(self, sentences: Sequence[Sequence[tagged.Sentence]], span: int) -> Splits:
+    def _encoded(self, sentences: Sequence[Sequence[tagged.Sentence]], span: int) -> Splits:
         ids = vocabulary((word for words, _ in sentences[0] for word in words), self.vocabulary)
 
         def split(part: Sequence[tagged.Sentence], length: int) -> Batch:
@@ -57,18 +44,6 @@ class DevAttentionCode(NextToken):
 
         train, val, test = sentences
         return disjoint(split(train, span), split(val, self.length + 1), split(test, self.length + 1))
-
-    def build(self) -> nn.Module:
-        """The causal transformer."""
-        return Transformer(
-            vocabulary=self.vocabulary,
-            positions=self.length,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
-            outputs=self.vocabulary,
-            causal=True,
-        )
 
     scales: ClassVar = {
         "mini": {
@@ -79,6 +54,7 @@ class DevAttentionCode(NextToken):
             "width": 24,
             "layers": 1,
             "heads": 2,
+            "dropout": 0.0,
             "batch_size": 20,
             "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 1e2), momentum=(1e-4, 1e1)),
         },
@@ -90,6 +66,7 @@ class DevAttentionCode(NextToken):
             "width": 384,
             "layers": 6,
             "heads": 6,
+            "dropout": 0.0,
             "batch_size": 64,
             "lr_range": lr_ranges((1e-5, 1e-2)),
         },

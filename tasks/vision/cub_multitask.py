@@ -9,24 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks.base import Batch, Predictions, Source, Splits, Task
+from tasks.base import Batch, Predictions, Source, Splits
 from tasks.data import masks, objects
 from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.metrics.overlap import dice, overlap
 from tasks.nets.multitask import ResUNet
 from tasks.optimizers import lr_ranges
+from tasks.vision._masks import Masks
 
 
 @dataclass(frozen=True, kw_only=True)
-class CubMultitask(Task):
+class CubMultitask(Masks):
     """Name the bird and mark its pixels; the two losses are weighted by learnt uncertainties.
 
     Attributes:
-        scenes: the embedded data.
-        size: height and width of the images in pixels.
         labels: classes of images.
-        classes: classes of pixels, background included.
         blocks: of each stage of the ResNet; (3, 4, 6, 3) is ResNet-50.
         width: channels of its stem.
         stem: kernel of its first convolution.
@@ -35,10 +33,7 @@ class CubMultitask(Task):
     role = "zoo"
     metric_name = "mean of accuracy and dice"
 
-    scenes: objects.Scenes
-    size: int
     labels: int
-    classes: int
     blocks: tuple[int, ...]
     width: int
     stem: int
@@ -74,10 +69,6 @@ class CubMultitask(Task):
         """The mean of the species' accuracy and the masks' Dice coefficient."""
         scores, shared, total = predictions
         return (accuracy(scores, split["label"]) + dice(shared, total)) / 2
-
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Mirror half of the images."""
-        return masks.mirrored(batch, generator)
 
     scales: ClassVar = {
         "mini": {

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import digit_scenes
 from tasks.metrics.detection import mean_average_precision
-from tasks.nets.centre_net import STRIDE, CentreNet
-from tasks.nets.centres import focal_and_size_loss, peaks
+from tasks.nets.centres import STRIDE, CentreNet, focal_and_size_loss, peaks
 from tasks.optimizers import lr_ranges
 
 

@@ -6,7 +6,6 @@ its meaning and unit; that file is the ``--help``. Hydra ends here: the stage se
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from arc.network.weights import WeightsError
-from tasks.errors import InputError
+from tasks.errors import InputError, near_misses
 from tasks.work import command_line, interrupts, log
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -127,6 +126,4 @@ def _explain(message: str, stage: str) -> str:
 
 def _unknown(key: str, stage: str) -> str:
     known = [str(k) for k in OmegaConf.load(CONFIGS / f"{stage}.yaml") if k != "defaults"]
-    near = difflib.get_close_matches(key, known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
+    return f"unknown key {key!r}; {near_misses(key, known)}"

@@ -1,6 +1,10 @@
-"""Optimizers without a model, and losses without a training."""
+"""Optimizers without a model, losses without a training, and programs of several ranks."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,3 +44,16 @@ def epoch(
 def falling(number: int) -> list[float]:
     """Ten losses of the epoch ``number``, going on from the epoch before."""
     return [2.0 / (1 + number + i / 10) for i in range(10)]
+
+
+def run_module(name: str, *arguments: Any, timeout: float = 180) -> None:
+    """Run ``python -m tests.arc.NAME ARGUMENTS``, a thread for each of its processes, without an error."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.arc.{name}", *map(str, arguments)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr

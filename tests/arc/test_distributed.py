@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +11,7 @@ from arc.history.course import Call
 from arc.history.movement import Movement
 from arc.history.ranks import merged
 from arc.network import weights
-from tests.arc.helpers import epoch, falling, optimizer, seeded_network
-
-ROOT = Path(__file__).parents[2]
+from tests.arc.helpers import epoch, falling, optimizer, run_module, seeded_network
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +23,7 @@ def network() -> arc.Network:
 def folder(tmp_path_factory: pytest.TempPathFactory, network: arc.Network) -> Path:
     made = tmp_path_factory.mktemp("ranks")
     weights.save(network, made / "controller", {}, "card")
-    command = [sys.executable, "-m", "tests.arc.distributed_worker", str(made / "controller"), str(made)]
-    done = subprocess.run(
-        [*command, "2", "4"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr
+    run_module("distributed_worker", made / "controller", made, 2, 4)
     return made
 
 

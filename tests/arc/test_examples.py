@@ -1,10 +1,8 @@
 """Every example runs, is short, and reports decisions."""
 
 import math
-import os
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 import torch
 
 import arc
+from tests.arc.helpers import run_module
 
 FOLDER = Path(__file__).parents[2] / "examples"
 OTHERS = {"demo", "pretrain_muon_adamw", "fsdp2_checkpoint"}  # make demo, and recipes of their own kind
@@ -38,15 +37,7 @@ def test_the_example_runs(
 
 
 def test_fsdp2_with_a_distributed_checkpoint_resumes_exactly(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.arc.fsdp2_worker", str(tmp_path)],
-        cwd=FOLDER.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+    run_module("fsdp2_worker", tmp_path, timeout=600)
     whole, parts = ((tmp_path / name / "0.txt").read_text() for name in ("whole", "parts"))
     assert whole == parts and len(whole.splitlines()) == 4 and "raise" in whole
 

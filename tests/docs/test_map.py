@@ -82,5 +82,5 @@ def test_the_rooms_below_the_controller_do_not_import_each_other_in_circles() ->
     """The controller logs by ``view`` and searches by ``methods``, some of whose files build controllers."""
     module = _map()
     rooms = module.by_room(module.imports(("arc",)), 2)
-    above = {"arc.controller", "arc.saved", "arc.initial_lr", "arc.methods", "arc.view"}
+    above = {"arc.controller", "arc.saved", "arc.methods", "arc.view"}
     assert {name for name in rooms if name in module.reachable(rooms, name)} <= above

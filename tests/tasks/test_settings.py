@@ -49,7 +49,7 @@ def test_equal_settings_are_equal_texts():
         ({"classes": 2.5}, "got 2.5 for Outer.classes, need a value like 2"),
         ({"classes": True}, "got True for Outer.classes"),
         ({"blocks": 3}, "got 3 for Outer.blocks"),
-        ({"inner": {"length": 3}}, "Outer.inner has no setting 'length'; it has size, noise"),
+        ({"inner": {"length": 3}}, "Outer.inner has no setting 'length'; known: size, noise"),
         ({"inner": 3}, "got 3 for Outer.inner"),
         ([1], r"got settings=\[1\], need \{name: value\}"),
     ],

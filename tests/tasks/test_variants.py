@@ -32,7 +32,7 @@ def test_every_zoo_task_has_all_of_them():
 
 def test_every_task_has_its_own_numbers_and_others_are_told():
     assert settings("ptb_lstm", "base") == {}
-    with pytest.raises(TaskError, match="ptb_lstm has no variant 'wide'; it has base"):
+    with pytest.raises(TaskError, match="ptb_lstm has no variant 'wide'; known: base"):
         settings("ptb_lstm", "wide")
     with pytest.raises(TaskError, match="did you mean large"):
         settings("svhn_vgg", "lage")

@@ -35,22 +35,27 @@ def test_every_unit_is_done_retried_or_reported(tmp_path, capsys):
     assert "4 of 7 trials failed" in capsys.readouterr().err
 
 
+def interrupted(monkeypatch, units, after):
+    """One worker on the units, and an interrupt once it has said so much, however long it takes to start."""
+    real, said, at = workers.ready, [], []
+
+    def ready(pool):
+        if len(said) >= after and not at:
+            at.append(time.monotonic())
+            raise KeyboardInterrupt
+        found = real(pool)
+        said.extend(found)
+        return found
+
+    monkeypatch.setattr(workers, "ready", ready)
+    with pytest.raises(KeyboardInterrupt):
+        workers.run_all(units, workers=1, title="test")
+    assert time.monotonic() - at[0] < 30
+
+
 def test_an_interrupt_lets_running_units_finish_only_for_a_while(monkeypatch, capsys):
     monkeypatch.setattr(ledger, "GRACE", 0.5)
-    receive = workers.ready
-    calls = []
-
-    def interrupted(pool):
-        calls.append(None)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return receive(pool)
-
-    monkeypatch.setattr(workers, "ready", interrupted)
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        workers.run_all([Unit("a", "sleeps"), Unit("b")], workers=1, title="test")
-    assert time.monotonic() - began < 30
+    interrupted(monkeypatch, [Unit("a", "sleeps"), Unit("b")], after=1)
     assert "2 left" in capsys.readouterr().err
 
 
@@ -80,19 +85,7 @@ def test_what_will_not_help_is_not_tried_again(reasons, again):
 
 
 def test_a_unit_that_is_told_to_stop_is_left_for_the_next_call(monkeypatch, tmp_path, capsys):
-    real, calls = workers.ready, []
-
-    def interrupted(pool):
-        calls.append(None)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-        return real(pool)
-
-    monkeypatch.setattr(workers, "ready", interrupted)
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        workers.run_all([Unit("a", "ticks for a minute", str(tmp_path / "saved"))], workers=1, title="test")
-    assert time.monotonic() - began < 30
+    interrupted(monkeypatch, [Unit("a", "ticks for a minute", str(tmp_path / "saved"))], after=2)
     assert (tmp_path / "saved").exists()
     assert "0 of 1 trials done, 1 left" in capsys.readouterr().err
 

@@ -7,8 +7,8 @@ from arc.history.features import Period, featurise
 from tasks.work import cli
 from tests.training.test_training import many, write
 from training import study
+from training.baselines import NAMES, hand_features
 from training.candidates import load
-from training.hand_features import NAMES, hand_features
 from training.study import StudyConfig
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -17,11 +19,21 @@ def _groups(model: nn.Sequential, lr: float = 1e-3) -> torch.optim.Optimizer:
     )
 
 
+def _with_groups() -> Training:
+    model = mlp()
+    return regression(model, _groups(model), noise=0.3)
+
+
+def _backbone_learns(training: Training, when: Callable[[int], bool]) -> Training:
+    """Only in the calls for which ``when`` says so."""
+    training.begin = lambda call: training.model[:-1].requires_grad_(when(call))
+    return training
+
+
 @kind
 def backbone_lr_0_at_16() -> Training:
     """The LR of the backbone is set to 0 at call 16."""
-    model = mlp()
-    training = regression(model, _groups(model), noise=0.3)
+    training = _with_groups()
 
     def begin(call: int) -> None:
         if call == 16:
@@ -34,8 +46,7 @@ def backbone_lr_0_at_16() -> Training:
 @kind
 def backbone_lambda_to_0() -> Training:
     """A schedule of its own brings the backbone's LR to 0 at call 16."""
-    model = mlp()
-    training = regression(model, _groups(model), noise=0.3)
+    training = _with_groups()
     lambdas = [lambda call: max(0.0, 1 - call / 16), lambda call: 1.0]
     training.schedulers = [torch.optim.lr_scheduler.LambdaLR(training.optimizer, lambdas)]
     return training
@@ -44,40 +55,21 @@ def backbone_lambda_to_0() -> Training:
 @kind
 def head_every_other_call() -> Training:
     """Every other call trains the head only."""
-    model = mlp()
-    training = regression(model, _groups(model), noise=0.3)
-
-    def begin(call: int) -> None:
-        model[:-1].requires_grad_(call % 2 == 1)
-
-    training.begin = begin
-    return training
+    return _backbone_learns(_with_groups(), lambda call: call % 2 == 1)
 
 
 @kind
 def thaws_at_12() -> Training:
     """The backbone is frozen for the first eleven calls."""
     model = mlp(4)
-    training = classification(model, _groups(model))
-
-    def begin(call: int) -> None:
-        model[:-1].requires_grad_(call >= 12)
-
-    training.begin = begin
-    return training
+    return _backbone_learns(classification(model, _groups(model)), lambda call: call >= 12)
 
 
 @kind
 def freezes_at_12() -> Training:
     """The backbone is frozen from call 12 on, without gradients."""
     model = mlp(4)
-    training = classification(model, _groups(model))
-
-    def begin(call: int) -> None:
-        model[:-1].requires_grad_(call < 12)
-
-    training.begin = begin
-    return training
+    return _backbone_learns(classification(model, _groups(model)), lambda call: call < 12)
 
 
 @kind

@@ -1,9 +1,6 @@
 """The Lightning callback on real trainings."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +14,8 @@ import arc
 from arc.integrations.lightning import ARCCallback
 from arc.saved import VERSION
 from tests.arc.conftest import Answering
+from tests.arc.helpers import run_module
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
-
-ROOT = Path(__file__).parents[3]
 
 
 def _fit(callback: ARCCallback, module: Regression, **settings: Any) -> pl.Trainer:
@@ -99,10 +95,7 @@ def test_what_is_not_logged_is_named(network: arc.Network) -> None:
 
 
 def test_two_processes_hold_the_same_lr(shipped: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.arc.integrations.lightning_module", str(shipped), str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
+    run_module("integrations.lightning_module", shipped, tmp_path)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == second and len(first["decisions"]) == 3
 

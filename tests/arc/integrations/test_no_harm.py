@@ -10,13 +10,14 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 from torch.utils.data import Dataset
-from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments
+from transformers import PretrainedConfig, PreTrainedModel, Trainer
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import arc
 from arc.integrations import lightning, transformers
 from tests.arc.conftest import Answering
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
+from tests.arc.integrations.trainer import arguments
 
 
 class Rows(Dataset[Any]):
@@ -68,24 +69,10 @@ def _train(
     kind: type[Trainer] = Trainer,
     **settings: Any,
 ) -> Trainer:
-    arguments = TrainingArguments(
-        **{
-            "output_dir": str(folder),
-            "num_train_epochs": 2,
-            "per_device_train_batch_size": 4,
-            "gradient_accumulation_steps": 4,
-            "lr_scheduler_type": "constant",
-            "eval_strategy": "epoch",
-            "save_strategy": "no",
-            "logging_strategy": "no",
-            "report_to": [],
-            "disable_tqdm": True,
-            "use_cpu": True,
-            **settings,
-        }
-    )
+    sizes = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    asked = arguments(folder, **{**sizes, **settings})
     measured: Any = {name: Rows(1.0 + 2 * i) for i, name in enumerate(sets)} or Rows()
-    trainer = kind(Net(), arguments, train_dataset=Rows(), eval_dataset=measured, callbacks=[callback])
+    trainer = kind(Net(), asked, train_dataset=Rows(), eval_dataset=measured, callbacks=[callback])
     trainer.train()
     return trainer
 

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from accelerate import Accelerator, debug_launcher
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 
 import arc
 from arc.integrations import lightning, transformers
@@ -17,33 +17,21 @@ from tests.arc.integrations.accelerate_loop import in_two_processes, train
 from tests.arc.integrations.lightning_module import QUIET, Regression, loader
 from tests.arc.integrations.test_transformers import ROWS
 from tests.arc.integrations.test_transformers import Regression as Model
+from tests.arc.integrations.trainer import arguments
 
 
 def _trainer(
     folder: Path, network: arc.Network, callbacks: Any = (), *, epochs: int = 4, **settings: Any
 ) -> tuple[Trainer, arc.Scheduler]:
-    arguments = TrainingArguments(
-        **{
-            "output_dir": str(folder),
-            "num_train_epochs": epochs,
-            "per_device_train_batch_size": 16,
-            "eval_strategy": "epoch",
-            "save_strategy": "epoch",
-            "logging_strategy": "steps",
-            "logging_steps": 1,
-            "metric_for_best_model": "loss",
-            "report_to": [],
-            "disable_tqdm": True,
-            "use_cpu": True,
-            **settings,
-        }
-    )
+    sizes = {"num_train_epochs": epochs, "per_device_train_batch_size": 16, "lr_scheduler_type": "linear"}
+    logging = {"save_strategy": "epoch", "logging_strategy": "steps", "logging_steps": 1}
+    asked = arguments(folder, **{**sizes, **logging, "metric_for_best_model": "loss", **settings})
     model = Model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     scheduler = arc.Scheduler(optimizer, network=network, policy="paper", period=2)
     trainer = Trainer(
         model,
-        arguments,
+        asked,
         train_dataset=ROWS,
         eval_dataset=ROWS,
         callbacks=list(callbacks),

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainerCallback
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import arc
 from arc.integrations.transformers import STATE_FILE, ARCCallback
 from tests.arc.conftest import Answering
+from tests.arc.integrations.trainer import arguments
 
 ROWS = [
     {"inputs": row, "labels": row.sum(0, keepdim=True)}
@@ -60,26 +61,9 @@ def train(
     kind: type[Trainer] = Trainer,
     **settings: Any,
 ) -> Trainer:
-    arguments = TrainingArguments(
-        **{
-            "output_dir": str(folder),
-            "num_train_epochs": 4,
-            "per_device_train_batch_size": 16,
-            "learning_rate": 0.01,
-            "optim": "sgd",
-            "lr_scheduler_type": "constant",
-            "eval_strategy": "epoch",
-            "save_strategy": "no",
-            "logging_strategy": "no",
-            "report_to": [],
-            "disable_tqdm": True,
-            "use_cpu": True,
-            **settings,
-        }
-    )
-    trainer = kind(
-        Regression(), arguments, train_dataset=ROWS, eval_dataset=ROWS, callbacks=[callback, *others]
-    )
+    sizes = {"num_train_epochs": 4, "per_device_train_batch_size": 16}
+    asked = arguments(folder, **{**sizes, "learning_rate": 0.01, "optim": "sgd", **settings})
+    trainer = kind(Regression(), asked, train_dataset=ROWS, eval_dataset=ROWS, callbacks=[callback, *others])
     trainer.train(resume_from_checkpoint=resume)
     return trainer
 

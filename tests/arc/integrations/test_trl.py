@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 import arc
 from arc.integrations.transformers import ARCCallback
 from tests.arc.conftest import Answering
+from tests.arc.integrations.trainer import QUIET
 
 datasets: Any = pytest.importorskip("datasets")
 peft: Any = pytest.importorskip("peft")
@@ -47,12 +48,9 @@ def _trainer(folder: Path, callback: ARCCallback) -> Any:
         gradient_checkpointing=False,
         learning_rate=1e-2,
         lr_scheduler_type="constant",
-        save_strategy="no",
         logging_steps=1,
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=True,
         bf16=False,
+        **QUIET,
     )
     return trl.SFTTrainer(
         LlamaForCausalLM(config),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from arc.methods.method import Method
 from arc.methods.run import Cost, get_lr
 from arc.methods.torch_run import TorchRun
 
@@ -56,6 +59,32 @@ def classifier(
 
 def parameters_of(run: Any) -> Tensor:
     return nn.utils.parameters_to_vector(run.model.parameters()).detach().clone()
+
+
+M = TypeVar("M", bound=Method)
+
+
+def resumed(
+    make: Callable[[], M], steps: int, *, stop: int = 1, start: Callable[[], TorchRun] = classifier
+) -> tuple[M, M, TorchRun]:
+    """A method that went through, the same that was saved after ``stop`` steps of its drive and went on as
+    the first did, and the latter's run."""
+    run, method = start(), make()
+    drive = method.drive(run, steps)
+    for _ in range(stop):
+        next(drive)
+    file = io.BytesIO()
+    torch.save([method.state_dict(), run.snapshot()], file)
+    rest = list(drive)
+    file.seek(0)
+    saved, checkpoint = torch.load(file, weights_only=True)
+    other, again = start(), make()
+    other.restore(checkpoint)
+    again.load_state_dict(saved)
+    assert list(again.drive(other, steps)) == rest
+    assert torch.equal(parameters_of(other), parameters_of(run))
+    assert get_lr(other.optimizer) == get_lr(run.optimizer)
+    return method, again, other
 
 
 class NoisyQuadratic:

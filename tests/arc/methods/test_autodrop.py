@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
@@ -9,7 +8,7 @@ from torch import nn
 
 from arc.methods.autodrop import AutoDrop, angle, refresh_batch_norm
 from arc.methods.run import get_lr
-from tests.arc.methods.problems import NoisyQuadratic, classifier, lrs_of, parameters_of
+from tests.arc.methods.problems import NoisyQuadratic, classifier, lrs_of, parameters_of, resumed
 
 
 def angles(lr: float, steps: int = 900) -> list[float]:
@@ -169,17 +168,7 @@ def test_groups_keep_their_ratio_and_copies_are_charged() -> None:
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6])
 def test_resuming_gives_the_same_run(stop: int) -> None:
-    run, method = classifier(), AutoDrop(delay=2, threshold=1e3, max_threshold=1e3)
-    drive = method.drive(run, 8 * 9)
-    for _ in range(stop):
-        next(drive)
-    saved, checkpoint = copy.deepcopy(method.state_dict()), run.snapshot()
-    rest = list(drive)
-    other, resumed = classifier(), AutoDrop(delay=2, threshold=1e3, max_threshold=1e3)
-    other.restore(checkpoint)
-    resumed.load_state_dict(saved)
-    assert list(resumed.drive(other, 8 * 9)) == rest
-    assert torch.equal(parameters_of(other), parameters_of(run))
+    resumed(lambda: AutoDrop(delay=2, threshold=1e3, max_threshold=1e3), 8 * 9, stop=stop)
 
 
 @pytest.mark.parametrize(

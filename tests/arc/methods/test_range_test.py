@@ -9,8 +9,7 @@ import torch
 
 from arc.methods.one_cycle import OneCycle, one_cycle
 from arc.methods.range_test import average, pick, range_test
-from arc.methods.run import get_lr
-from tests.arc.methods.problems import classifier, lrs_of, parameters_of
+from tests.arc.methods.problems import classifier, lrs_of, resumed
 
 
 def test_the_test_leaves_the_run_as_it_was_and_counts_its_cost() -> None:
@@ -98,18 +97,8 @@ def test_one_cycle_with_its_range_test_trains() -> None:
 
 
 def test_resuming_does_not_test_again() -> None:
-    run, method = classifier("momentum"), OneCycle(test_steps=30)
-    drive = method.drive(run, 40)
-    next(drive)
-    saved, checkpoint = method.state_dict(), run.snapshot()
-    rest = list(drive)
-    other, resumed = classifier("momentum"), OneCycle(test_steps=30)
-    other.restore(checkpoint)
-    resumed.load_state_dict(saved)
-    assert list(resumed.drive(other, 40)) == rest
-    assert other.cost.steps == 32
-    assert torch.equal(parameters_of(other), parameters_of(run))
-    assert get_lr(other.optimizer) == get_lr(run.optimizer)
+    *_, run = resumed(lambda: OneCycle(test_steps=30), 40, start=lambda: classifier("momentum"))
+    assert run.cost.steps == 32
 
 
 @pytest.mark.parametrize(
