@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
+from arc.actions import Action
 from arc.decision import Decision, RecoveryWarning
 from arc.history.course import Call
 from arc.optimizers.handle import Optimizers
@@ -81,6 +82,7 @@ class GoingBack:
         return Situation(
             copies=self.copies is not None and self._optimizers.in_control,
             there=frozenset(() if self.copies is None else self.copies.names),
+            strength=Action.LOWER.multiplier if settings.policy is PAPER else phases.RESCUE,
             undo=settings.policy.undo,
             lowers=self._optimizers.allowed(phases.RESTART) != 1,
             explosions=settings.policy is not PAPER,

@@ -39,7 +39,7 @@ SPANS: Final = 10.0
 """Before a run has learned, its loss is exploded so many times the span of its calls above its best."""
 UNKNOWN_LENGTH: Final = 20
 """Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
-RESCUE: Final = 0.236
+RESCUE: Final = 0.618**3
 """Factor on the LR of a way back to the last good state: three of the paper's steps down."""
 LOWEST_SHARE: Final = 0.01
 """No way back lowers the LR below this share of one that the run has trained well with."""
@@ -93,10 +93,10 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
 def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A raise that went too far, or after which all losses got worse beyond their noise."""
     trial = state.trial
-    if trial is None or not now.undo:
+    if trial is None or not (now.undo and now.has("good")):
         return None
     told = call.distance > TOO_HIGH and trial.holds(call)
-    if told and now.has("good") and now.lowers and not now.anneals and _spoilt(call, yard):
+    if told and now.lowers and not now.anneals and _spoilt(call, yard):
         reason = (
             f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
             "went back to the state before it"
@@ -106,7 +106,7 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
     if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
     reason = "all losses got worse after a raise, took it back"
-    if yard.best >= state.trial_best or not now.has("good"):
+    if yard.best >= state.trial_best:
         return taken_back(state, reason)
     after = replace(state, trial_best=yard.best)
     return taken_back(after, f"{reason} and went back to the state before it", restore="good")
@@ -186,7 +186,7 @@ def _exploded(call: Call, yard: Yardstick) -> bool:
 
 def _back(after: State, trouble: str, call: Call, yard: Yardstick, now: Situation) -> Verdict:
     """To the last good state, if kept, at a lower LR: none below a hundredth of one that trained well."""
-    factor = min(1.0, max(RESCUE, LOWEST_SHARE * yard.best_lr / call.lr))
+    factor = min(1.0, max(now.strength, LOWEST_SHARE * yard.best_lr / call.lr))
     restore: Restored | None = "good" if now.has("good") else None
     back = ", went back to the last good state" if restore else ""
     stays = "; the LR stays, a hundredth of what trained well" if factor == 1 else ""

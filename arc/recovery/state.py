@@ -96,6 +96,7 @@ class Situation:
     Attributes:
         copies: whether states to go back to are kept.
         there: which of them there are now; after a resume from a run that kept none, none at first.
+        strength: factor on the LR of a way back to the last good state, or of none.
         undo: whether raises are on trial.
         explosions: whether finite losses are judged at all.
         lowers: whether the bounds let the LR fall.
@@ -106,6 +107,7 @@ class Situation:
     """
 
     copies: bool
+    strength: float
     undo: bool
     explosions: bool
     start_calls: int

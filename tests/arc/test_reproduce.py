@@ -40,7 +40,7 @@ def _logged(network: arc.Network, folder: Path, calls: int = 14, **settings: Any
     [
         {"total_calls": 14, "period": 2},
         {"policy": "paper", "period": 1},
-        {"policy": arc.Policy(acceleration=2, undo=False), "max_lr": 1e-4},
+        {"policy": arc.Policy(undo=False), "max_lr": 1e-4},
         {"mode": "advise", "period": 2},
         {"warmup": 15, "period": 2, "rollback": False},
         {"total_calls": 8, "period": 1},

@@ -64,7 +64,7 @@ def _trainer(folder: Path, callback: ARCCallback) -> Any:
 
 
 def test_lora_under_the_sft_trainer(answering: Answering, tmp_path: Path) -> None:
-    callback = ARCCallback(network=answering(arc.Action.RAISE), policy=arc.Policy(acceleration=1), period=2)
+    callback = ARCCallback(network=answering(arc.Action.RAISE), policy=arc.Policy(), period=2)
     trainer = _trainer(tmp_path, callback)
     trainer.train()
     controller = callback.controller
