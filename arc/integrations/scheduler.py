@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from arc.controller import Controller
 from arc.history.losses import Loss
+from arc.integrations.build import allowed
 from arc.integrations.trainer import join
 from arc.notices import say, wanted
 from arc.tensors import number
@@ -60,6 +61,7 @@ class Scheduler(ReduceLROnPlateau):
     def __init__(self, optimizer: torch.optim.Optimizer, **settings: Any) -> None:
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
         super().__init__(optimizer)
+        allowed(self, settings)
         self.controller = Controller(optimizer, **{**settings, "verbose": False})
         self.where: Callable[[], str] | None = None
         self._says = wanted(settings.get("verbose", True))
@@ -128,8 +130,8 @@ class Scheduler(ReduceLROnPlateau):
         if not self._recorded:
             if value is None:
                 raise RuntimeError(
-                    "step() without a loss: write scheduler.step(val_loss) once per evaluation, not after every "
-                    "batch; without validation record(loss) after every step of the optimizer"
+                    "step() without a loss: write scheduler.step(val_loss) once per evaluation, not after "
+                    "every batch; without validation record(loss) after every step of the optimizer"
                 )
             once = math.isfinite(self._last) and not math.isfinite(value)  # a run that is broken stays it
             self.record(self._last if once else value)

@@ -115,7 +115,7 @@ def test_one_metric_that_is_not_finite_takes_nothing_back(network: arc.Network) 
 
 def test_steps_of_nothing_are_refused(network: arc.Network) -> None:
     scheduler = arc.Scheduler(_run()[1], network=network)
-    with pytest.raises(RuntimeError, match=r"step\(\) without a loss"):
+    with pytest.raises(RuntimeError, match=r"write scheduler.step\(val_loss\) once per evaluation"):
         scheduler.step()
 
 
