@@ -60,8 +60,8 @@ def build(
 
 def allowed(adapter: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings, each of which :class:`arc.Controller` has (TypeError with the remedy)."""
-    theirs = list(inspect.signature(Controller.__init__).parameters)[2:]  # but self and optimizer
-    names = [*inspect.signature(type(adapter).__init__).parameters, *theirs]
+    theirs = list(inspect.signature(Controller).parameters)[1:]  # but the optimizer
+    names = [*inspect.signature(type(adapter)).parameters, *theirs]
     for name in settings:
         if name not in theirs:
             near = difflib.get_close_matches(name, names, n=1)
