@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Self, TypeVar
 from arc.actions import Action
 
 _T = TypeVar("_T")
+_BACK = re.compile(r",( took it back and)? went back to the [a-z ]+")  # a line's deed has said it
 
 
 class RecoveryWarning(UserWarning):
@@ -78,7 +80,8 @@ class Decision:
         moved = [pair for pair in zip(self.lr_before, self.lr_after, strict=True) if pair[0] > 0]
         before, after = moved[0] if moved else (0.0, 0.0)
         lr = f"{before:.1e}" if before == after else f"{before:.1e} -> {after:.1e}"
-        return f"{where or f'call {self.epoch}'}  lr {lr}  {self.deed}  {self.reason}"
+        why = self.reason if self.restored is None else _BACK.sub("", self.reason)
+        return f"{where or f'call {self.epoch}'}  lr {lr}  {self.deed}  {why}"
 
     def __str__(self) -> str:
         return self.line()

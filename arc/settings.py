@@ -22,7 +22,7 @@ def renamed(total_calls: int | None, total_epochs: int | None) -> int | None:
         return total_calls
     if total_calls is not None:
         raise ValueError(f"got total_calls={total_calls!r} and total_epochs={total_epochs!r}, its old name")
-    warnings.warn(RENAMED, DeprecationWarning, stacklevel=3)
+    warnings.warn(RENAMED, FutureWarning, stacklevel=3)  # shown out of callbacks, too
     return total_epochs
 
 
@@ -87,7 +87,7 @@ class Settings:
     @property
     def total_epochs(self) -> int | None:
         """The old name of :attr:`total_calls`."""
-        warnings.warn(RENAMED, DeprecationWarning, stacklevel=2)
+        warnings.warn(RENAMED, FutureWarning, stacklevel=2)
         return self.total_calls
 
     @property

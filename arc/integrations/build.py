@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +58,18 @@ def build(
     return Controller.from_pretrained(path, optimizer, **chosen)
 
 
+def allowed(adapter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, each of which :class:`arc.Controller` has (TypeError with the remedy)."""
+    theirs = list(inspect.signature(Controller).parameters)[1:]  # but the optimizer
+    names = [*inspect.signature(type(adapter)).parameters, *theirs]
+    for name in settings:
+        if name not in theirs:
+            near = difflib.get_close_matches(name, names, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(theirs)}"
+            raise TypeError(f"{type(adapter).__name__} got {name}={settings[name]!r:.40}: {remedy}")
+    return settings
+
+
 def chosen(optimizers: Sequence[Any], index: int | Sequence[int] | None) -> list[Any]:
     """The optimizers that are driven; with an index of None there must be a single one (ValueError)."""
     if index is None:
@@ -65,7 +79,11 @@ def chosen(optimizers: Sequence[Any], index: int | Sequence[int] | None) -> list
                 "that move together"
             )
         index = 0
-    return [optimizers[i] for i in ([index] if isinstance(index, int) else index)]
+    asked = [index] if isinstance(index, int) else list(index)
+    if not all(0 <= i < len(optimizers) for i in asked):
+        count = len(optimizers)
+        raise ValueError(f"got optimizer={index!r}, need 0 to {count - 1}: the training has {count}")
+    return [optimizers[i] for i in asked]
 
 
 def announce(decision: Decision | None, settings: dict[str, Any], where: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from arc.controller import Controller
-from arc.integrations.build import announce, build
+from arc.integrations.build import allowed, announce, build
 from arc.integrations.plan import known
 
 try:
@@ -119,7 +119,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._path = path
         self._monitor = monitor
         self._file = None if state_file is None else Path(state_file)
-        self._settings = settings
+        self._settings = allowed(self, settings)
         self._total = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -181,7 +181,10 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         metrics = logs or {}
         measured = any(name.startswith("val_") for name in metrics)
         if self._monitor not in metrics and (measured or not self._monitor.startswith("val_")):
-            raise ValueError(f"got monitor={self._monitor!r}, but the epoch has {', '.join(sorted(metrics))}")
+            names = ", ".join(sorted(metrics))
+            raise ValueError(
+                f"got monitor={self._monitor!r}, but the epoch has {names}: write ARCCallback(monitor=...)"
+            )
         decision = self.controller.step(val_loss=metrics.get(self._monitor))
         announce(decision, self._settings, f"epoch {epoch + 1}")
         if self._file is not None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from arc.controller import Controller
-from arc.integrations.build import adopted, announce, build, chosen, lightning_lrs, logged
-from arc.integrations.plan import of_lightning
+from arc.integrations.build import adopted, allowed, announce, build, chosen, lightning_lrs, logged
+from arc.integrations.plan import of_lightning, tell_of_schedules
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -32,10 +32,8 @@ class ARCCallback(Callback):
 
     How often the controller will be called (``total_calls``) the callback knows from ``max_epochs``,
     ``max_steps``, ``val_check_interval`` and ``check_val_every_n_epoch``. After every call the LR goes to
-    the trainer's loggers as ``lr-<Optimizer>``, as the LearningRateMonitor's does, and a decision as
-    ``arc-factor`` and ``arc-distance`` (decades from the best LR, as estimated). Beside an
-    :class:`arc.Scheduler` in ``configure_optimizers`` the callback records the training losses and nothing
-    else.
+    the trainer's loggers as ``lr-<Optimizer>``, a decision as ``arc-factor`` and ``arc-distance`` (decades
+    from the best LR, as estimated). Beside an :class:`arc.Scheduler` it records training losses only.
 
     Args:
         path: a controller directory; the shipped controller by default.
@@ -72,13 +70,12 @@ class ARCCallback(Callback):
         self._train_loss = train_loss
         self._on = on
         self._optimizer = optimizer
-        self._settings = settings
+        self._settings = allowed(self, settings)
         self._loaded: dict[str, Any] | None = None
         self._calls = True  # an arc.Scheduler is called by the trainer
         self._driven: list[Any] = []
         self._hooks: list[Any] = []
-        self._stepped = False
-        self._recorded = False
+        self._stepped = self._recorded = False
         self._losses: list[Tensor] = []  # of the batches since the last step of the optimizer
         self._val_loss: float | None = None
 
@@ -106,6 +103,7 @@ class ARCCallback(Callback):
                 model=pl_module,
                 calls=of_lightning(trainer, self._on),
             )
+            tell_of_schedules(trainer, schedulers)
         self._stepped, self._recorded, self._losses, self._val_loss = False, False, [], None
         self._hooks = [optimizer.register_step_post_hook(self._see_step) for optimizer in driven]
         self._load(trainer)
@@ -155,7 +153,10 @@ class ARCCallback(Callback):
         value: Tensor | None = trainer.callback_metrics.get(self._monitor)
         if value is None:
             logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
-            raise ValueError(f"got monitor={self._monitor!r}, but the module logged {logged}")
+            raise ValueError(
+                f"got monitor={self._monitor!r}, but the module logged {logged}: write "
+                "ARCCallback(monitor=...), or log it in validation_step"
+            )
         self._val_loss = float(value)
         if self._on == "validation":
             self._step(trainer)
@@ -172,9 +173,8 @@ class ARCCallback(Callback):
             return
         self._recorded = False
         decision = self.controller.step(val_loss=val_loss)
-        epochs = self._on == "epoch"
-        where = f"epoch {trainer.current_epoch}" if epochs else f"step {trainer.global_step}"
-        announce(decision, self._settings, where)
+        count = f"epoch {trainer.current_epoch}" if self._on == "epoch" else f"step {trainer.global_step}"
+        announce(decision, self._settings, count)
         self._log(trainer, logged(decision, "-"))
 
     def _log(self, trainer: Any, metrics: dict[str, float]) -> None:  # Trainer's type names no callbacks

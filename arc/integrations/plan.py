@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
 from torch.optim.lr_scheduler import LambdaLR
+
+from arc.optimizers.schedulers import falling
 
 ENDLESS: Final = 10**9
 """Calls beyond which a training has no end: frameworks write "unknown" as a huge number or infinity."""
@@ -94,6 +97,22 @@ def tell_of_decay(scheduler: Any, args: Any, state: Any) -> None:
             "training whatever ARC decides: write TrainingArguments(lr_scheduler_type='constant')",
             stacklevel=3,
         )
+
+
+def tell_of_schedules(trainer: Any, schedulers: Sequence[Any]) -> None:
+    """Warn of those of a Lightning module's schedules that fall to the end of the training."""
+    for config in trainer.lr_scheduler_configs:
+        steps = trainer.max_epochs if config.interval == "epoch" else trainer.estimated_stepping_batches
+        kinds = falling([config.scheduler])
+        if not kinds and 0 < (steps or 0) < ENDLESS and decays(config.scheduler, int(steps)):
+            kinds = [type(config.scheduler).__name__]
+        if kinds and config.scheduler in schedulers:
+            warnings.warn(
+                f"the module's {', '.join(kinds)} lets the LR fall to the end of the training whatever ARC "
+                "decides: leave it out of configure_optimizers, the callback lets the LR fall at the end by "
+                "itself",
+                stacklevel=3,
+            )
 
 
 def running() -> Any:

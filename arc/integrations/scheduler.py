@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from arc.controller import Controller
 from arc.history.losses import Loss
+from arc.integrations.build import allowed
 from arc.integrations.trainer import join
 from arc.notices import say, wanted
 from arc.tensors import number
@@ -60,19 +61,20 @@ class Scheduler(ReduceLROnPlateau):
     def __init__(self, optimizer: torch.optim.Optimizer, **settings: Any) -> None:
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
         super().__init__(optimizer)
+        allowed(self, settings)
         self.controller = Controller(optimizer, **{**settings, "verbose": False})
         self.where: Callable[[], str] | None = None
         self._says = wanted(settings.get("verbose", True))
         self._joined = False
         self._step_count = 0  # Accelerate counts here
         self._recorded = False
-        self._stepped = False
+        self._stepped = 0  # steps of the optimizer since the last call
         self._last = math.inf
         optimizer.register_step_pre_hook(self._see)
 
     def _see(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note a step of the optimizer, and look at what its closure returns."""
-        self._stepped = True
+        self._stepped += 1
         if not self._joined:
             self._joined = True
             join(self)
@@ -125,13 +127,20 @@ class Scheduler(ReduceLROnPlateau):
             return
         if train_loss is not None:
             self.record(train_loss)
-        if not self._recorded and value is not None:
+        if not self._recorded:
+            if value is None:
+                raise RuntimeError(
+                    "step() without a loss: write scheduler.step(val_loss) once per evaluation, not after "
+                    "every batch; without validation record(loss) after every step of the optimizer"
+                )
             once = math.isfinite(self._last) and not math.isfinite(value)  # a run that is broken stays it
             self.record(self._last if once else value)
+        # one loss, or one mean, may stand for many steps
+        self.controller._records = max(self.controller._records, self._stepped)
         decision = self.controller.step(val_loss=value)
         if decision is not None and self._says:
             say(decision.line(self.where and self.where()))
-        self._recorded = self._stepped = False
+        self._recorded, self._stepped = False, 0
         if value is not None:
             self._last = value
         self.last_epoch += 1
@@ -159,7 +168,7 @@ class Scheduler(ReduceLROnPlateau):
         self.controller.load_state_dict(state_dict["controller"])
         self._last = float(state_dict["last"])
         self.last_epoch = int(state_dict["last_epoch"])
-        self._recorded, self._stepped = bool(state_dict["recorded"]), bool(state_dict["stepped"])
+        self._recorded, self._stepped = bool(state_dict["recorded"]), int(state_dict["stepped"])
 
 
 def _same(one: float, other: float) -> bool:

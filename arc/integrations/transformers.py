@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arc.controller import Controller
 from arc.decision import Decision
-from arc.integrations.build import adopted, announce, build, logged
+from arc.integrations.build import adopted, allowed, announce, build, logged
 from arc.integrations.monitor import Monitor
 from arc.integrations.output_losses import OutputLosses
 from arc.integrations.plan import of_transformers, running, tell_of_decay
@@ -69,10 +69,11 @@ class ARCCallback(TrainerCallback):
         self._path = path
         self._monitor = Monitor(monitor)
         self._resume_from = resume_from
-        self._settings = settings
+        self._settings = allowed(self, settings)
         self._outputs = OutputLosses()
         self._recorded = False
         self._told = False
+        self._step_seen = 0
         self._calls = True  # an arc.Scheduler is called by the trainer
         self._trainer: Any = None
 
@@ -85,7 +86,7 @@ class ARCCallback(TrainerCallback):
         self.controller = adopted(scheduler, self._path, self._settings)
         self._calls = self.controller is None
         self._trainer = running()
-        self._recorded = False
+        self._recorded, self._step_seen = False, state.global_step
         if self.controller is None:
             calls = of_transformers(args, state)
             self.controller = build(
@@ -156,11 +157,12 @@ class ARCCallback(TrainerCallback):
         if not self._calls:
             return
         if self._recorded:
-            self._recorded = False
+            steps = state.global_step - self._step_seen  # a logged loss is a mean over several
+            self.controller._records = max(self.controller._records, steps)
+            self._recorded, self._step_seen = False, state.global_step
             decision = self.controller.step(val_loss=val_loss)
             announce(decision, self._settings, self.where(args, state))
-            if decision is not None:
-                self._log(decision)
+            self._log(decision)
         elif not self._outputs.seen and not self._told:
             self._told = True
             warnings.warn(
@@ -174,14 +176,13 @@ class ARCCallback(TrainerCallback):
         steps = args.eval_strategy == "steps"
         return f"step {state.global_step}" if steps else f"epoch {state.epoch or 0:.3g}"
 
-    def _log(self, decision: Decision) -> None:
+    def _log(self, decision: Decision | None) -> None:
         """A decision to whatever the trainer logs to (``report_to``), and into its log history.
 
         Trainer's own method: those of its heirs (TRL) add means of their own, which begin anew with it.
         """
-        if self._trainer is None:
-            return
-        Trainer.log(self._trainer, logged(decision, "_"))
+        if decision is not None and self._trainer is not None:
+            Trainer.log(self._trainer, logged(decision, "_"))
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -18,6 +18,10 @@ MARKS: Final = ("_wrapped_by_lr_sched", "_with_counter")
 """Attributes that torch's schedulers put on ``optimizer.step``: since torch 2.4, and before."""
 LISTS: Final = ("base_lrs", "max_lrs", "_last_lr")
 """Lists of LRs, one per group, that schedulers compute the next LR from, or report."""
+FALLING: Final = frozenset(
+    ("CosineAnnealingLR", "OneCycleLR", "PolynomialLR", "ExponentialLR", "StepLR", "MultiStepLR")
+)
+"""Schedules that are meant to end low."""
 FLOOR: Final = "eta_min"
 """The floor of the cosine schedules."""
 PARTS: Final = "_schedulers"
@@ -71,6 +75,12 @@ def has_plateau(optimizers: Sequence[Any]) -> bool:
         and hasattr(found, "optimizer")
         and not hasattr(found, "controller")
     )
+
+
+def falling(schedulers: Sequence[Any]) -> list[str]:
+    """Names of those whose kind ends a training with an LR near zero; a LambdaLR tells nothing of its end."""
+    names = [type(one).__name__ for one in _with_parts(schedulers) if getattr(one, "gamma", 0.0) < 1]
+    return sorted(set(names) & FALLING)
 
 
 def scale(groups: Sequence[Any], schedulers: Sequence[Any], multiplier: float) -> None:

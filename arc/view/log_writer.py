@@ -78,7 +78,7 @@ class Journal:
             thin = 2 ** max(0, math.ceil(math.log2(len(losses) / LOSSES))) if losses else 1
             line = {k: v for k, v in row._asdict().items() if k != "cosine"}  # that is part of the movement
             line |= {"train_losses": [float(f"{v:.7g}") for v in losses[::thin]]}
-            every = thin * call.stride
+            every = max(thin * call.stride, call.steps if len(losses) == 1 else 1)  # one may stand for many
             line |= {"every": every} if every > 1 else {}
             line |= {"movement": _moved(call.moved)}
             try:

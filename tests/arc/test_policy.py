@@ -104,10 +104,10 @@ def test_past_the_total_no_anneal_is_to_come(answering: Answering) -> None:
 
 
 def test_the_old_name_of_the_total_is_understood(answering: Answering) -> None:
-    with pytest.warns(DeprecationWarning, match="write total_calls="):
+    with pytest.warns(FutureWarning, match="write total_calls="):
         controller = arc.Controller(optimizer(1.0), network=answering(arc.Action.KEEP), total_epochs=4)
     assert controller.settings.total_calls == 4
-    with pytest.warns(DeprecationWarning, match="total_calls"):
+    with pytest.warns(FutureWarning, match="total_calls"):
         assert controller.settings.total_epochs == 4
     with pytest.raises(ValueError, match="total_epochs=5, its old name"):
         arc.Controller(optimizer(1.0), network=answering(arc.Action.KEEP), total_calls=4, total_epochs=5)

@@ -75,6 +75,7 @@ def test_a_rewind_is_named(answering: Answering) -> None:
             lines.append(str(epoch(controller, falling(0))))
     assert lines[0].startswith("call 1  lr 1.0e-01 -> 1.0e-02  rewind to the initial state x0.1  the weights")
     assert lines[-1].startswith("call 11  lr 1.0e-02 -> 2.4e-03  rewind to call 10 x0.24  ")
+    assert not any("went back" in line for line in lines)  # the deed has said it
     assert lines[1].startswith("call 2  lr 1.0e-02  keep  ")
 
 

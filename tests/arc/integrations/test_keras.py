@@ -108,7 +108,7 @@ def test_the_number_of_calls_is_known_at_the_start(network: arc.Network) -> None
 @pytest.mark.parametrize("monitor, validated", [("val_lss", True), ("lss", False)])
 def test_a_misspelt_monitor_is_told(network: arc.Network, monitor: str, validated: bool) -> None:
     data = {"validation_data": (INPUTS, TARGETS)} if validated else {}
-    with pytest.raises(ValueError, match=f"got monitor='{monitor}', but the epoch has loss"):
+    with pytest.raises(ValueError, match=f"'{monitor}', but the epoch has loss.*: write ARCCallback"):
         _fit([ARCCallback(network=network, monitor=monitor)], **data)
 
 

@@ -60,7 +60,8 @@ def test_validation_may_be_rarer_or_more_frequent(network: arc.Network) -> None:
 
 def test_a_schedule_of_the_module_is_scaled_along(answering: Answering) -> None:
     callback = ARCCallback(network=answering(arc.Action.RAISE), policy="paper", period=1)
-    trainer = _fit(callback, Regression(schedule=True))
+    with pytest.warns(UserWarning, match="LambdaLR lets the LR fall .* leave it out of configure_optimizers"):
+        trainer = _fit(callback, Regression(schedule=True))
     assert _lr(trainer) == pytest.approx(0.01 * 1.618**4 * 0.5**4)
 
 
@@ -86,12 +87,21 @@ def test_a_rollback_takes_the_module(network: arc.Network) -> None:
 
 
 def test_what_is_not_logged_is_named(network: arc.Network) -> None:
-    with pytest.raises(ValueError, match="got monitor='loss/val', but the module logged val_loss"):
+    with pytest.raises(ValueError, match="module logged val_loss: write ARCCallback"):
         _fit(ARCCallback(network=network, monitor="loss/val"), Regression())
     with pytest.raises(ValueError, match="logged no 'loss/train'"):
         _fit(ARCCallback(network=network, train_loss="loss/train"), Regression(manual=True))
     with pytest.raises(ValueError, match="got on='step'"):
         ARCCallback(on="step")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got optimizer=2, need 0 to 0: the training has 1"):
+        _fit(ARCCallback(network=network, optimizer=2), Regression())
+
+
+def test_a_setting_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"ARCCallback got monitr='loss': did you mean monitor\?"):
+        ARCCallback(monitr="loss")
+    with pytest.raises(TypeError, match="ARCCallback got patience=3: there are network, policy, period"):
+        ARCCallback(patience=3)
 
 
 def test_two_processes_hold_the_same_lr(shipped: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 import arc
 from arc.optimizers.handle import Optimizers
+from arc.view import journal
+from arc.view.reproduce import reproduce
 from tests.arc.conftest import Answering
 
 
@@ -113,7 +115,7 @@ def test_one_metric_that_is_not_finite_takes_nothing_back(network: arc.Network) 
 
 def test_steps_of_nothing_are_refused(network: arc.Network) -> None:
     scheduler = arc.Scheduler(_run()[1], network=network)
-    with pytest.raises(RuntimeError, match=r"step\(\) without a loss"):
+    with pytest.raises(RuntimeError, match=r"write scheduler.step\(val_loss\) once per evaluation"):
         scheduler.step()
 
 
@@ -165,3 +167,16 @@ def test_what_others_write_is_still_noticed(network: arc.Network) -> None:
     handle = Optimizers(scheduler.optimizer)
     optimizer.param_groups[0]["lr"] = 0.5
     assert handle.foreign()
+
+
+def test_steps_are_counted_where_no_losses_are_recorded(tmp_path: Path) -> None:
+    """One loss a call said "one step a call": too few for the network to be asked how far the LR is off."""
+    net, optimizer = _run(lr=1e-5)
+    scheduler = arc.Scheduler(optimizer, log_dir=tmp_path, verbose=False)
+    for _ in range(2):
+        loss = [_train(net, optimizer) for _ in range(12)][-1]
+        scheduler.step(loss)
+    assert scheduler.controller._decider.course.calls[-1].steps == 12
+    assert scheduler.get_last_lr()[0] > 1e-4  # far off: one move goes most of the way
+    again, said = reproduce(journal.read(tmp_path))  # the log knows it, too
+    assert [d.lr_after for d in again.decisions] == [d.lr_after for d in scheduler.controller.decisions], said

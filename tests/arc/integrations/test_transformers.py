@@ -118,6 +118,13 @@ def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_pat
     assert len(callback.controller._decider.history.losses) == 4 * 4
 
 
+def test_a_logged_loss_stands_for_the_steps_that_it_is_a_mean_of(tmp_path: Path) -> None:
+    callback = ARCCallback()
+    train(tmp_path, callback, kind=OwnLoss, logging_strategy="epoch", eval_strategy="epoch")
+    assert callback.controller is not None
+    assert [call.steps for call in callback.controller._decider.course.calls] == [4] * 4
+
+
 def test_evaluations_around_the_training_are_ignored(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network)
     trainer = train(tmp_path, callback, eval_on_start=True)
