@@ -1,4 +1,4 @@
-"""Every stage after the samples on an S3 server on this machine: candidates, the winner, comparison and pages."""
+"""The stages after the samples on an S3 server on this machine: candidates, winner, comparison, pages."""
 
 import pickle
 from collections.abc import Sequence
