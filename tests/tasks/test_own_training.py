@@ -275,6 +275,6 @@ def test_several_optimizers_of_a_task_are_joined_and_what_is_none_is_named() -> 
             return None
 
     with pytest.raises(
-        TaskError, match=r"Nothing.optimizer returned a NoneType, need an optimizer or a list"
+        TaskError, match=r"Nothing.optimizer returned a NoneType, need an optimizer"
     ):
         run_of(Nothing, optimizer="own")
