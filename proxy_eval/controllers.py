@@ -22,7 +22,7 @@ from arc.network.network import Network
 from arc.policy import default as policies
 from tasks.errors import InputError
 from tasks.work import folders
-from tasks.work.places import exists, join, read_bytes
+from tasks.work.places import check_local, exists, join, read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,8 @@ class Arc:
 def digest(place: str | None) -> str:
     """A hash of the weights of a controller directory or of a Keras file."""
     place = place or str(files.PRETRAINED)
+    if ".h5" in place:
+        check_local("weights", place)
     file = place if place.endswith(".h5") else join(place, files.WEIGHTS)
     if not exists(file):
         raise InputError(f"no file {file}; name a controller directory (controller=) or an .h5 (weights=)")

@@ -274,7 +274,5 @@ def test_several_optimizers_of_a_task_are_joined_and_what_is_none_is_named() -> 
         def optimizer(self, model: nn.Module, lr: float) -> Any:
             return None
 
-    with pytest.raises(
-        TaskError, match=r"Nothing.optimizer returned a NoneType, need an optimizer"
-    ):
+    with pytest.raises(TaskError, match=r"Nothing.optimizer returned a NoneType, need an optimizer"):
         run_of(Nothing, optimizer="own")
