@@ -38,7 +38,7 @@ Rows = list[list[dict[str, Any]]]
 """Of each trial."""
 
 
-def trials_of(task: str, count: int, steps: int, cycles: int) -> list[Trial]:
+def trials_of(task: str, count: int, steps: int, cycles: int, seed: int = 0) -> list[Trial]:
     """Trials that can be stacked: one optimizer, so many steps of an epoch, LRs at which little diverges."""
     ranges = registry.get(task).lr_range
     optimizer = min(ranges)
@@ -48,7 +48,7 @@ def trials_of(task: str, count: int, steps: int, cycles: int) -> list[Trial]:
         scale="mini",
         source=Source(),
         index=0,
-        seed=0,
+        seed=seed,
         optimizers=(optimizer,),
         lr_range=(low**0.7 * high**0.3, low**0.4 * high**0.6),
         period=1,
@@ -112,16 +112,16 @@ def difference(one: Rows, other: Rows) -> tuple[float, float]:
     return float(found.mean()), float(found.std(ddof=1) / len(found) ** 0.5)
 
 
-def line(name: str, count: int, steps: int, cycles: int, factor: float) -> tuple[str, dict[str, float]]:
+def line(trials: Sequence[Trial], factor: float) -> tuple[str, dict[str, float]]:
     """A task's line of the table, and its p-values."""
-    make = ways(trials_of(name, count, steps, cycles), factor)
+    make = ways(trials, factor)
     alone = make["alone"]()
     other = make["together" if factor == 1.0 else "higher"]()
     found = p_values(other, alone)
     mean, error = difference(other, alone)
     least = min(found, key=lambda test: found[test])
     cells = [
-        name,
+        trials[0].task,
         f"{100 * mean:+.2f} ± {100 * error:.2f} %",
         f"{min(1.0, len(found) * found[least]):.2f} ({least})",
         f"{found['labels']:.2f}",
@@ -135,8 +135,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tasks", default=",".join(possible), help="names, default: all that can")
     parser.add_argument("--trials", type=int, default=24, help="of each task, in each way")
-    parser.add_argument("--steps", type=int, default=5, help="of an epoch, and so of each branch")
+    parser.add_argument("--steps", type=int, default=20, help="of an epoch, and so of each branch")
     parser.add_argument("--cycles", type=int, default=1, help="rows of a trial")
+    parser.add_argument("--seed", type=int, default=0, help="of the trials")
     parser.add_argument("--factor", type=float, default=1.0, help="on the LR, in place of a stack")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -145,7 +146,8 @@ def main() -> int:
     everything: list[float] = []
     for name in options.tasks.split(","):
         try:
-            text, found = line(name, options.trials, options.steps, options.cycles, options.factor)
+            trials = trials_of(name, options.trials, options.steps, options.cycles, options.seed)
+            text, found = line(trials, options.factor)
         except NotStackable as error:
             text, found = f"| {name} | cannot be stacked: {error} | | |", {}
         everything += found.values()

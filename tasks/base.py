@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from tasks.errors import TaskError
 from tasks.recipe import PLAIN, Precision, Recipe
@@ -155,9 +156,7 @@ class Task(ABC):
         """
         return batch
 
-    def optimizer(
-        self, model: nn.Module, lr: float
-    ) -> torch.optim.Optimizer | Sequence[torch.optim.Optimizer]:
+    def optimizer(self, model: nn.Module, lr: float) -> Optimizer | Sequence[Optimizer]:
         """The task's own optimizer, or several, which run under the name ``own``; TaskError: it has none.
 
         Groups may have LRs of their own: all are moved together.
