@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from data_gen import schema
 from tasks.errors import InputError
@@ -110,13 +109,9 @@ def versions() -> dict[str, str]:
 
 def parts(root: str) -> list[str]:
     """Paths of all parts below ``root``, sorted; InputError where there is no such directory."""
-    filesystem_, inner = filesystem(root)
     if not is_directory(root):
         raise InputError(f"no directory {root!r}; make one with the stage before this one")
-    with places.reaching(root):
-        found = filesystem_.get_file_info(fs.FileSelector(inner, recursive=True))
-    names = [i.path for i in found if i.extension == "parquet" and not i.base_name.startswith(".")]
-    return sorted(places.inside(root, name) for name in names)
+    return places.tables(root)
 
 
 def read(

@@ -16,7 +16,7 @@ from proxy_eval import comparison_schema as schema
 from proxy_eval import plan as plans
 from proxy_eval.comparison_run import ComparisonUnit
 from tasks.errors import InputError
-from tasks.work import cli, places, workers
+from tasks.work import cli, workers
 from tasks.work.executor import Executed, Executor
 
 
@@ -60,7 +60,6 @@ class CompareConfig(Executed):
             if value is not None and value < 1:
                 raise InputError(f"got {name}={value}, need an integer >= 1 or null")
         super().__post_init__()
-        places.check_local("controller", self.controller)
         if self.frequencies is not None and not (
             len(self.frequencies) == 3
             and min(self.frequencies) >= 0

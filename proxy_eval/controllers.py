@@ -21,13 +21,16 @@ from arc.network.keras import import_keras
 from arc.network.network import Network
 from arc.policy import default as policies
 from tasks.errors import InputError
+from tasks.work import folders
+from tasks.work.places import check_local, exists, join, read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arc:
     """A factory of ARC: ``(run, steps, **options)`` to a method.
 
-    The option ``controller`` (or ``weights``) is the directory of a controller, or a Keras ``.h5`` file;
+    The option ``controller`` (or ``weights``) is the directory of a controller (a path or a URI), or a Keras
+    ``.h5`` file;
     the shipped controller by default. ``period`` is in epochs.
 
     Attributes:
@@ -85,16 +88,21 @@ class Arc:
 
 def digest(place: str | None) -> str:
     """A hash of the weights of a controller directory or of a Keras file."""
-    file = Path(place) if place and place.endswith(".h5") else Path(place or files.PRETRAINED) / files.WEIGHTS
-    if not file.is_file():
+    place = place or str(files.PRETRAINED)
+    if ".h5" in place:
+        check_local("weights", place)
+    file = place if place.endswith(".h5") else join(place, files.WEIGHTS)
+    if not exists(file):
         raise InputError(f"no file {file}; name a controller directory (controller=) or an .h5 (weights=)")
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(read_bytes(file)).hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=16)
 def network(place: str | None, digest: str) -> Network | Estimator:
     """The network of a controller directory or of a Keras file, once per content; it keeps no state."""
-    return import_keras(place) if place and place.endswith(".h5") else files.load(place)
+    if place and place.endswith(".h5"):
+        return import_keras(place)
+    return files.load(None if place is None else folders.here(place))
 
 
 @functools.cache

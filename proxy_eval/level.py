@@ -34,14 +34,18 @@ class Choice:
         name: the candidate.
         level: the first of the ranking that no interval tells apart from the best, best first.
         redrawn: what the intervals redraw.
+        rivals: how many other candidates there are.
     """
 
     name: str
     level: tuple[str, ...]
     redrawn: stats.Redraw
+    rivals: int
 
     def __str__(self) -> str:
         """The sentence for readers."""
+        if not self.rivals:
+            return f"candidate {self.name} is the only one"
         if len(self.level) == 1:
             return f"candidate {self.name} is the best, clear of the next (95 %, {self.redrawn} redrawn)"
         return (
@@ -71,7 +75,7 @@ def choose(runs: pd.DataFrame, ranked: list[str], regret: Mapping[str, float], *
             break
         level.append(name)
     name = min(level, key=lambda one: (regret[one], int(one) if one.isdecimal() else 0, one))
-    return Choice(name=name, level=tuple(level), redrawn=redraw)
+    return Choice(name=name, level=tuple(level), redrawn=redraw, rivals=len(ranked) - 1)
 
 
 def _difference(first: stats.Array, second: stats.Array) -> stats.Array:

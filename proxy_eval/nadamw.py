@@ -12,7 +12,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from arc.methods.method import require
-from tasks.optimizers import evaluated
+from tasks.joined import evaluated
 
 
 class NadamW(torch.optim.Optimizer):

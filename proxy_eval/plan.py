@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from data_gen.unit import load
@@ -15,6 +14,7 @@ from proxy_eval.comparison_run import ComparisonUnit
 from tasks import registry
 from tasks.base import Source, source_of
 from tasks.errors import InputError
+from tasks.work import folders
 
 ORACLE = "oracle"
 """Label of the runs on the selection seeds, which choose the oracle's LR0."""
@@ -82,7 +82,7 @@ def _asked(item: Any, weights: str, controller: str | None) -> Asked:
         elif controller is not None:
             values.setdefault("controller", controller)
         elif "controller" in values:
-            label = label or f"{name}:{Path(values['controller']).name}"
+            label = label or f"{name}:{folders.name(values['controller'])}"
     return Asked(name=name, label=label or name, options=values, epochs=epochs)
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,7 @@ from proxy_eval.watched import WatchedRun, follow
 from tasks import registry
 from tasks.base import Source
 from tasks.seeding import derive
-from tasks.work import board, workers
+from tasks.work import board, folders, workers
 
 _VALUES = pa.list_(pa.float32())
 
@@ -78,7 +77,9 @@ class ProxyUnit:
     @property
     def name(self) -> str:
         """Candidate, task, initial LR and repeat."""
-        return f"candidate {Path(self.candidate).name} on {self.task}, lr0 {self.lr0:g}, repeat {self.repeat}"
+        return (
+            f"candidate {folders.name(self.candidate)} on {self.task}, lr0 {self.lr0:g}, repeat {self.repeat}"
+        )
 
     @property
     def run_id(self) -> str:
@@ -118,7 +119,7 @@ class ProxyUnit:
         )
         untrained = run.evaluate("val").metric
         settings = {
-            "candidate": Path(self.candidate).name,
+            "candidate": folders.name(self.candidate),
             "task": registry.short_name(self.task),
             "lr0": self.lr0,
             "repeat": self.repeat,
@@ -141,7 +142,7 @@ class ProxyUnit:
         row = {
             "run_id": self.run_id,
             "task": registry.short_name(self.task),
-            "candidate": Path(self.candidate).name,
+            "candidate": folders.name(self.candidate),
             "weights": self.digest,
             "optimizer": self.optimizer,
             "lr0": self.lr0,

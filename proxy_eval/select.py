@@ -8,7 +8,6 @@ Source: ARC (Dong et al., 2021), section 3.5 and appendix A.2.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import sys
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from arc.network import weights
 from data_gen import store
 from data_gen.unit import load
 from proxy_eval import suite
-from proxy_eval.controllers import code_digest
+from proxy_eval.controllers import code_digest, digest
 from proxy_eval.level import choose, last_scores
 from proxy_eval.proxy_run import ARC, PROXY_RUN, ProxyUnit
 from proxy_eval.ranking import card, ranking, ranking_table
@@ -30,7 +29,7 @@ from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
 from tasks.recipe import Recipe
-from tasks.work import board, places, workers
+from tasks.work import board, folders, places, workers
 from tasks.work.executor import Executed, Executor
 from training.distill import candidates
 
@@ -77,8 +76,6 @@ class SelectConfig(Executed):
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")
         if self.optimizer is not None:
             optimizers.check(self.optimizer)
-        for name in ("candidates", "out"):
-            places.check_local(name, getattr(self, name))
         super().__post_init__()
 
 
@@ -102,7 +99,7 @@ def select(config: SelectConfig) -> int:
         return 0
     table = pa.concat_tables(store.read(unit.path, PROXY_RUN) for unit in asked)
     # the same weights may lie in two candidates' directories: the unit knows whose run it is
-    runs = table.to_pandas().assign(candidate=[Path(unit.candidate).name for unit in asked])
+    runs = table.to_pandas().assign(candidate=[folders.name(unit.candidate) for unit in asked])
     if config.rule == "level":
         runs["score"] = last_scores(runs)
     ranked = ranking(runs, within_tasks=config.rule == "mean")
@@ -112,7 +109,7 @@ def select(config: SelectConfig) -> int:
         choice = choose(runs, [str(one) for one in ranked.index], _regrets(config, ranked), seed=config.seed)
         name, said = choice.name, str(choice)
         print(said)
-    winner = Path(config.candidates) / name
+    winner = _directory(config, name)
     made = weights.read_config(winner)["config"]
     proxy = {
         "tasks": sorted(set(runs["task"])),
@@ -127,14 +124,20 @@ def select(config: SelectConfig) -> int:
         "scale": config.scale,
         "scores": {str(name): float(score) for name, score in ranked["mean"].items()},
     }
-    weights.save(weights.load(winner), config.out, made | {"proxy": proxy}, card(made, proxy, ranked, name))
-    print(f"candidate {winner.name} exported to {config.out}", file=sys.stderr)
+    with folders.written(config.out, weights.CONFIG) as out:
+        weights.save(weights.load(winner), out, made | {"proxy": proxy}, card(made, proxy, ranked, name))
+    print(f"candidate {name} exported to {config.out}", file=sys.stderr)
     return 0
+
+
+def _directory(config: SelectConfig, name: str) -> Path:
+    """A candidate's, here."""
+    return folders.here(places.join(config.candidates, name))
 
 
 def _regrets(config: SelectConfig, ranked: pd.DataFrame) -> dict[str, float]:
     """Each candidate's regret on held-out samples, from its own file."""
-    made = {str(name): weights.read_config(Path(config.candidates) / str(name)) for name in ranked.index}
+    made = {str(name): weights.read_config(_directory(config, str(name))) for name in ranked.index}
     return {name: float(found["config"]["metrics"]["regret"]) for name, found in made.items()}
 
 
@@ -168,8 +171,8 @@ def units(config: SelectConfig, device: str) -> list[ProxyUnit]:
     prints = {n: load(n, config.scale, sources[n], "cpu")[1].fingerprint() for n in names}
     return [
         ProxyUnit(
-            candidate=str(candidate),
-            digest=hashlib.sha256((candidate / weights.WEIGHTS).read_bytes()).hexdigest()[:16],
+            candidate=candidate,
+            digest=digest(candidate),
             task=name,
             scale=config.scale,
             source=sources[name],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from tasks.errors import TaskError
 from tasks.recipe import PLAIN, Precision, Recipe
@@ -155,10 +156,10 @@ class Task(ABC):
         """
         return batch
 
-    def optimizer(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-        """The task's own optimizer, which runs under the name ``own``; TaskError where it has none.
+    def optimizer(self, model: nn.Module, lr: float) -> Optimizer | Sequence[Optimizer]:
+        """The task's own optimizer, or several, which run under the name ``own``; TaskError: it has none.
 
-        Its groups may have LRs of their own: all are moved together.
+        Groups may have LRs of their own: all are moved together.
         """
         raise TaskError(f"{type(self).__name__} has no optimizer of its own; name another one than own")
 

@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tasks.optimizers import evaluated
-
-
-class Joined(torch.optim.Optimizer):
-    """Several optimizers of disjoint parameters that are used, saved and scheduled as one.
-
-    The groups are those of the parts, in their order, and so are the states: a checkpoint holds all of
-    them, and whoever sets the LR of the groups sets it in the parts.
-    """
-
-    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
-        self.parts = tuple(parts)
-        super().__init__([{"params": list(g["params"])} for part in parts for g in part.param_groups], {})
-        self.param_groups = [group for part in self.parts for group in part.param_groups]
-        self._share()
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of every part; a closure is evaluated once, before them."""
-        loss = evaluated(closure)
-        for part in self.parts:
-            part.step()
-        return loss
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a ``state_dict`` of the same parts."""
-        super().load_state_dict(state_dict)
-        self._share()
-
-    def _share(self) -> None:
-        first = 0
-        for part in self.parts:
-            part.state = self.state
-            part.param_groups = self.param_groups[first : first + len(part.param_groups)]
-            first += len(part.param_groups)
+from tasks.joined import Joined, evaluated
 
 
 class Muon(torch.optim.Optimizer):

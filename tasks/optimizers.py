@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import nn
@@ -55,11 +54,3 @@ def lr_ranges(
         "sgd": sgd or adaptive,
         "momentum": momentum or adaptive,
     }
-
-
-def evaluated(closure: Callable[[], Any] | None) -> Any:
-    """What the closure of an optimizer's step returns, evaluated with gradients; None without one."""
-    if closure is None:
-        return None
-    with torch.enable_grad():
-        return closure()

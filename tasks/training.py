@@ -13,6 +13,7 @@ from arc.methods.run import Cost, get_lr, set_lr
 from tasks import optimizers
 from tasks.base import Batch, Data, Predictions, Stream, Task
 from tasks.feed import feed
+from tasks.joined import joined
 from tasks.recipe import PLAIN, Recipe, cast, in_bfloat16
 from tasks.seeding import derive
 
@@ -69,7 +70,7 @@ class Training:
             in_bfloat16(self.model)
         self._parameters = list(self.model.parameters())
         if optimizer == optimizers.OWN:
-            self.optimizer = task.optimizer(self.model, lr)
+            self.optimizer = joined(task.optimizer(self.model, lr), type(task).__name__)
         else:
             factory = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
             self.optimizer = factory(self._parameters, lr)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +13,7 @@ from arc.network import weights
 from arc.network.network import Network
 from data_gen import store
 from tasks.errors import InputError
-from tasks.work import board, workers
+from tasks.work import board, folders, places, workers
 from tasks.work.executor import Executor
 from training import dataset
 from training.config import TrainingConfig
@@ -38,14 +36,19 @@ class CandidateUnit:
         return f"candidate {self.index}"
 
     @property
-    def directory(self) -> Path:
+    def directory(self) -> str:
         """Where it goes."""
-        return Path(self.config.out) / str(self.index)
+        return places.join(self.config.out, str(self.index))
 
     @property
     def path(self) -> str:
-        """The same, as the claim on it has it."""
-        return str(self.directory)
+        """What is there when it is: the same, or in a store the last of its files."""
+        return folders.proof(self.directory, weights.CONFIG)
+
+    @property
+    def there(self) -> bool:
+        """Whether it is made."""
+        return places.is_there(self.path)
 
     @property
     def ticks(self) -> int:
@@ -92,16 +95,10 @@ class CandidateUnit:
         return 1
 
     def _write(self, network: Network, made: dict[str, Any], history: list[dict[str, Any]]) -> None:
-        """Write the directory under a temporary name and rename it."""
-        temporary = self.directory.with_name(f".{self.index}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            weights.save(network, temporary, made, card(made))
-            pd.DataFrame(history).to_parquet(temporary / "history.parquet", index=False)
-            temporary.rename(self.directory)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise InputError(f"cannot write {self.directory}: {error}") from error
+        """Write the directory, whole or not at all."""
+        with folders.made(self.directory, weights.CONFIG) as folder:
+            weights.save(network, folder, made, card(made))
+            pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
 
 
 @functools.lru_cache(maxsize=1)
@@ -137,8 +134,8 @@ def train(config: TrainingConfig) -> int:
     units = [CandidateUnit(config, i, device) for i in range(config.candidates)]
     for unit in units:
         _check_same_recipe(unit, samples.fingerprint())
-    missing = [unit for unit in executor.share(units) if not unit.directory.exists()]
-    Path(config.out).mkdir(parents=True, exist_ok=True)
+    missing = [unit for unit in executor.share(units) if not unit.there]
+    store.check_writable(config.out)
     outcome = executor.run(missing, title="training", unit_name="candidates", tick_name="epochs")
     print(table(units))
     return workers.report(outcome, unit_name="candidates")
@@ -150,8 +147,8 @@ def table(units: list[CandidateUnit]) -> str:
     heads = ("accuracy", "mcc", "w. acc.", "regret", "calib. err.")
     lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>12}" for head in heads)]
     for unit in units:
-        if unit.directory.exists():
-            metrics = weights.read_config(unit.directory)["config"]["metrics"]
+        if unit.there:
+            metrics = weights.read_config(folders.here(unit.directory))["config"]["metrics"]
             values = "".join(f"{metrics[n]:>12.3f}" for n in names)
             lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
     return "\n".join(lines)
@@ -159,9 +156,9 @@ def table(units: list[CandidateUnit]) -> str:
 
 def _check_same_recipe(unit: CandidateUnit, fingerprint: str) -> None:
     """InputError where a candidate of other samples or settings lies in the unit's place."""
-    if not unit.directory.exists():
+    if not unit.there:
         return
-    found = weights.read_config(unit.directory)["config"]
+    found = weights.read_config(folders.here(unit.directory))["config"]
     asked = unit.config.recipe() | {"samples": fingerprint}
     differing = [key for key, value in asked.items() if found.get(key) != value]
     if differing:

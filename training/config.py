@@ -44,8 +44,7 @@ class TrainingConfig(Executed):
         for name in ("candidates", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
-        for name in ("out", "teachers", "tensorboard"):
-            places.check_local(name, getattr(self, name))
+        places.check_local("tensorboard", self.tensorboard)
         for name, known in (("targets", KINDS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"got {name}={getattr(self, name)}, need {' or '.join(known)}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from arc.network import weights
 from tasks.errors import InputError
+from tasks.work import folders, places
 from training import fast
 
 
@@ -21,28 +21,27 @@ def taught(windows: Tensor, teachers: str, device: str) -> Tensor:
     total = torch.zeros(2, len(windows), 3)
     found = candidates(teachers)
     for path in found:
-        network = weights.load_losses(path).to(device)
+        network = weights.load_losses(folders.here(path)).to(device)
         for seen in (0, 1):
             total[seen] += fast.answers(network, windows, device, seen=float(seen)).softmax(1)
     return total / len(found)
 
 
-def fingerprint(teachers: str | Path) -> str:
+def fingerprint(teachers: str) -> str:
     """A short hash of the candidates' weights in a directory."""
     digest = hashlib.sha256()
     for path in candidates(teachers):
-        digest.update((path / weights.WEIGHTS).read_bytes())
+        digest.update(places.read_bytes(places.join(path, weights.WEIGHTS)))
     return digest.hexdigest()[:12]
 
 
-def candidates(folder: str | Path) -> list[Path]:
-    """The candidates' directories in a directory, by number.
+def candidates(folder: str) -> list[str]:
+    """The candidates' directories in a directory, by number; paths or URIs.
 
     Raises:
         InputError: there are none.
     """
-    paths = (path.parent for path in Path(folder).glob("[!.]*/config.json"))
-    found = sorted(paths, key=lambda path: (len(path.name), path.name))
+    found = folders.below(folder, holding=weights.CONFIG)
     if not found:
-        raise InputError(f"no candidates in {str(folder)!r}; fit some with python -m training")
-    return found
+        raise InputError(f"no candidates in {folder!r}; fit some with python -m training")
+    return sorted(found, key=lambda path: (len(folders.name(path)), folders.name(path)))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import io
 import json
-import shutil
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from data_gen import store
 from data_gen.sweep import best
 from tasks.errors import InputError
 from tasks.seeding import derive
-from tasks.work import cli, places, workers
+from tasks.work import cli, folders, places, workers
 from tasks.work.executor import Executed, Executor
 from training import observing
 from training.fit_estimator import Recipe, fit
@@ -52,7 +50,6 @@ class MovementConfig(Executed):
             )
         if not 0 <= self.without <= 1:
             raise InputError(f"got without={self.without}, need a share from 0 to 1")
-        places.check_local("out", self.out)
         super().__post_init__()
 
     @property
@@ -75,15 +72,20 @@ class Candidate:
         return f"candidate {self.index}" if self.fold is None else f"fold {self.fold}"
 
     @property
-    def place(self) -> Path:
+    def place(self) -> str:
         """Its directory, or the table of its fold's answers."""
         name = str(self.index) if self.fold is None else f"fold-{self.fold}.parquet"
-        return Path(self.config.out) / name
+        return places.join(self.config.out, name)
 
     @property
     def path(self) -> str:
-        """The same, as the claim on it has it."""
-        return str(self.place)
+        """What is there when it is: the same, or in a store the last file of the directory."""
+        return self.place if self.fold is not None else folders.proof(self.place, weights.CONFIG)
+
+    @property
+    def there(self) -> bool:
+        """Whether it is made."""
+        return places.is_there(self.path)
 
     @property
     def ticks(self) -> int:
@@ -105,7 +107,7 @@ class Candidate:
         else:
             content = io.BytesIO()
             judged(network, data.select(held)).to_parquet(content, index=False)
-            places.write_bytes(self.path, content.getvalue())
+            places.write_bytes(self.place, content.getvalue())
         unfinished.done()
         return 1
 
@@ -120,10 +122,8 @@ class Candidate:
             "tasks": sorted(set(data.tasks.tolist())),
             "versions": store.versions(),
         }
-        temporary = self.place.with_name(f".{self.index}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        weights.save(network, temporary, made, card(made))
-        temporary.rename(self.place)
+        with folders.made(self.place, weights.CONFIG) as folder:
+            weights.save(network, folder, made, card(made))
 
 
 def card(made: dict[str, Any]) -> str:
@@ -157,17 +157,18 @@ def held_tasks(data: Observations, folds: int, fold: int) -> list[str]:
 def train(config: MovementConfig) -> int:
     """Fit the candidates and folds that are missing, and report the folds; the exit code."""
     executor = Executor.of(config, device="cpu")
-    Path(config.out).mkdir(parents=True, exist_ok=True)
+    store.check_writable(config.out)
     units = [Candidate(config, i) for i in range(config.candidates)]
     units += [Candidate(config, 0, fold) for fold in range(config.folds)]
-    missing = [unit for unit in executor.share(units) if not unit.place.exists()]
+    missing = [unit for unit in executor.share(units) if not unit.there]
     outcome = executor.run(missing, title="training.movement", unit_name="candidates", tick_name="epochs")
-    folds = [unit.place for unit in units if unit.fold is not None and unit.place.exists()]
+    folds = [unit.place for unit in units if unit.fold is not None and unit.there]
     if folds:
-        found = pd.concat([pd.read_parquet(place) for place in folds])
+        found = pd.concat([pd.read_parquet(io.BytesIO(places.read_bytes(place))) for place in folds])
         summary = report(found)
-        (Path(config.out) / "offline.json").write_text(json.dumps(summary, indent=1) + "\n")
-        print(json.dumps(summary, indent=1))
+        said = json.dumps(summary, indent=1)
+        places.write_bytes(places.join(config.out, "offline.json"), f"{said}\n".encode())
+        print(said)
     return workers.report(outcome, unit_name="candidates")
 
 

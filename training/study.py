@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +53,6 @@ class StudyConfig(Executed):
         for name in ("epochs", "seeds"):
             if getattr(self, name) < 1:
                 raise InputError(f"got {name}={getattr(self, name)}, need an integer >= 1")
-        for name in ("out", "fits"):
-            places.check_local(name, getattr(self, name))
         super().__post_init__()
         self.recipe(0)
 
@@ -111,7 +108,7 @@ class FitUnit:
         decisive |= {k: getattr(self.config, k) for k in ("epochs", "lr", "precision", "holdout")}
         decisive["split_seed"] = self.config.seed
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-        return str(Path(self.config.fits) / f"fit-{digest}.json")
+        return places.join(self.config.fits, f"fit-{digest}.json")
 
     @property
     def ticks(self) -> int:
@@ -166,14 +163,14 @@ def study(config: StudyConfig) -> int:
     samples = load(config.samples)
     asked = list(units(config, samples))
     executor = Executor.of(config, device="cpu")
-    missing = [unit for unit in executor.share(asked) if not Path(unit.path).exists()]
+    missing = [unit for unit in executor.share(asked) if not places.exists(unit.path)]
     outcome = executor.run(missing, title="study", unit_name="fits", tick_name="epochs")
     if code := workers.report(outcome, unit_name="fits"):
         return code
-    if left := sum(not Path(unit.path).exists() for unit in asked):
+    if left := sum(not places.exists(unit.path) for unit in asked):
         print(f"{left} fits are left to other shards; the last one to end writes the page", file=sys.stderr)
         return 0
-    fits = pd.DataFrame([json.loads(Path(unit.path).read_text()) for unit in asked])
+    fits = pd.DataFrame([json.loads(places.read_bytes(unit.path)) for unit in asked])
     write(config.out, rows(config.samples), fits, asdict(config))
     print(f"written to {config.out}", file=sys.stderr)
     return 0

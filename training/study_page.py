@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tasks.work import machine
+from tasks.work import folders, machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +21,15 @@ def write(out: str, samples: pd.DataFrame, fits: pd.DataFrame, config: Mapping[s
     """Write ``out/README.md`` and ``out/study.png``.
 
     Args:
-        out: a local directory.
+        out: a directory, or a URI.
         samples: the samples' columns but for their histories.
         fits: one row per fit: ``model``, ``share``, ``left_out``, ``seed``, sizes and metrics.
         config: what was asked for.
     """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text(page(samples, fits, config), "utf-8")
-    draw(samples, fits, folder / "study.png")
+    with folders.written(out, "README.md") as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(samples, fits, folder / "study.png")
+        (folder / "README.md").write_text(page(samples, fits, config), "utf-8")
 
 
 def page(samples: pd.DataFrame, fits: pd.DataFrame, config: Mapping[str, Any]) -> str:

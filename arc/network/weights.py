@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from arc.folders import local
 from arc.network.format import FORMAT, SECOND, check, stated
 from arc.network.format import Arrays as Arrays
 from arc.network.format import WeightsError as WeightsError
@@ -40,7 +41,7 @@ def save(network: Network | Estimator, directory: str | Path, config: dict[str, 
 
     arrays = {k: v.detach().cpu().float().numpy().copy() for k, v in network.state_dict().items()}
     check(arrays, "the network")
-    target = Path(directory).absolute()
+    target = local("directory", directory).absolute()
     others = {file.name for file in target.iterdir()} - {WEIGHTS, CONFIG, CARD} if target.is_dir() else set()
     if others:
         raise WeightsError(f"got directory={str(directory)!r}, which holds {min(others)!r}; need a new one")

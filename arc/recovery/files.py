@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from arc.folders import local
 from arc.recovery.snapshot import Copy
 from arc.tensors import rank
 
@@ -29,7 +30,7 @@ class Folder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = local("rollback", path)
         self.path.mkdir(parents=True, exist_ok=True)
         self._run = uuid.uuid4().hex[:16]
         self._pinned: list[set[str]] = []

@@ -15,6 +15,7 @@ import torch.distributed as dist
 
 from arc._version import __version__
 from arc.decision import Decision, RecoveryWarning
+from arc.folders import local
 from arc.history.course import Call
 from arc.history.losses import LossBuffer
 from arc.history.movement import Movement
@@ -56,7 +57,7 @@ class Journal:
         settings: Settings,
         network: Network | Estimator | None = None,
     ) -> None:
-        self._file = None if directory is None else Path(directory) / FILE
+        self._file = None if directory is None else local("log_dir", directory) / FILE
         self._writer = writer
         self._settings = plain(settings)
         self._network = "" if directory is None or network is None else network.digest()

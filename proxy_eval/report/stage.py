@@ -17,7 +17,7 @@ from proxy_eval.report.page import Block, Figure, Heading, Table, Text, html_pag
 from proxy_eval.report.rows import Found, load
 from proxy_eval.report.summary import lines, title
 from tasks.errors import InputError
-from tasks.work import places
+from tasks.work import folders, places
 
 NAME = "comparison"
 
@@ -35,7 +35,6 @@ class ReportConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        places.check_local("out", self.out)
         if len(self.highlight) > len(figures.STYLES):
             raise InputError(f"got {len(self.highlight)} methods to highlight, need at most 7")
         if self.resamples < 1:
@@ -46,15 +45,14 @@ def report(config: ReportConfig) -> int:
     """Write the report; the exit code."""
     everything = load(config.comparison)
     found = whole_seeds(everything)
-    out = Path(config.out)
-    (out / NAME).mkdir(parents=True, exist_ok=True)
     made = prose.how_made(found, config.comparison)
-    blocks = assemble(found, config, out) + made + missing(everything, found)
-    (out / f"{NAME}.md").write_text(markdown(blocks))
-    (out / f"{NAME}.html").write_text(html_page(blocks, out))
-    print(
-        f"{len(found.rows)} of {len(found.asked)} runs, written to {out}/{NAME}.md and .html", file=sys.stderr
-    )
+    with folders.written(config.out, f"{NAME}.html") as out:
+        (out / NAME).mkdir(parents=True, exist_ok=True)
+        blocks = assemble(found, config, out) + made + missing(everything, found)
+        (out / f"{NAME}.md").write_text(markdown(blocks))
+        (out / f"{NAME}.html").write_text(html_page(blocks, out))
+    where = places.join(config.out, f"{NAME}.md")
+    print(f"{len(found.rows)} of {len(found.asked)} runs, written to {where} and .html", file=sys.stderr)
     return 0
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +17,7 @@ from tasks.loop import TaskRun
 from tasks.recipe import Recipe
 from tasks.seeding import derive
 from tasks.settings import NONE
+from tasks.work import places
 from tasks.work.processes import Tick
 
 SCHEMA = pa.schema(
@@ -67,11 +66,11 @@ class Asked:
     epoch_steps: int | None = field(default=None, repr=False)
     blind: bool = False
 
-    def path(self, out: str) -> Path:
+    def path(self, out: str) -> str:
         """The part of this run; a change of the task's numbers or data leads to another one."""
         steps = () if self.epoch_steps is None else (self.epoch_steps,)  # as the parts of before are named
         key = derive(repr(self), _identity(self.task, self.scale, self.source, self.settings), *steps)
-        return Path(out) / "parts" / f"{registry.short_name(self.task)}-{key:016x}.parquet"
+        return places.join(out, "parts", f"{registry.short_name(self.task)}-{key:016x}.parquet")
 
 
 @functools.lru_cache(maxsize=16)
@@ -108,11 +107,8 @@ class ReportUnit:
     def run(self, tick: Tick = lambda: None) -> int:
         """Train, and write the part whole or not at all."""
         table = pa.Table.from_pylist([measured(self.asked, tick)], schema=SCHEMA)
-        path = Path(self.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        pq.write_table(table, temporary)
-        temporary.replace(path)
+        with places.replacing(self.path) as (filesystem, temporary):
+            pq.write_table(table, temporary, filesystem=filesystem)
         return 1
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import optimizers, registry
@@ -20,7 +21,7 @@ from tasks.recipe import Recipe
 from tasks.report import linear, page, verdict
 from tasks.report.runs import Asked, ReportUnit, loaded
 from tasks.settings import encoded
-from tasks.work import places, workers
+from tasks.work import folders, places, workers
 from tasks.work.executor import Executed, Executor
 
 
@@ -53,9 +54,7 @@ class ReportConfig(Executed):
         for name in self.optimizers:
             optimizers.check(name)
         super().__post_init__()
-        places.check_local("out", self.out)
-        places.check_local("samples", self.samples)
-        if self.samples is not None and not list(Path(self.samples).rglob("*.parquet")):
+        if self.samples is not None and not places.tables(self.samples):
             raise TaskError(
                 f"no Parquet file below {self.samples!r}; make samples with python -m data_gen.label"
             )
@@ -72,16 +71,18 @@ def report(config: ReportConfig) -> int:
             )
             return 0
     verdicts = [found for name in names for found in verdicts_of(config, name)]
-    out = Path(config.out)
     table = pd.DataFrame([v.row() for v in verdicts])
-    table.to_parquet(out / "report.parquet.tmp")
-    (out / "report.parquet.tmp").replace(out / "report.parquet")
     command = "python -m tasks.report " + " ".join(sys.argv[1:])
     text = page.markdown(verdicts, command, _label_counts(config.samples))
-    (out / "report.md").write_text(text)
-    page.figure(verdicts, out / "report.png")
+    with folders.written(config.out, "report.md") as out:
+        out.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(out / "report.parquet.tmp")
+        (out / "report.parquet.tmp").replace(out / "report.parquet")
+        page.figure(verdicts, out / "report.png")
+        (out / "report.md").write_text(text)
     print(page.summary(verdicts))
-    print(f"{out}/report.md has the whole table, {out}/report.png draws it", file=sys.stderr)
+    where = places.join(config.out, "report.md")
+    print(f"{where} has the whole table, report.png beside it draws it", file=sys.stderr)
     return 0
 
 
@@ -160,26 +161,27 @@ def _best(config: ReportConfig, asked: Sequence[Asked]) -> float:
 
 
 def _row(asked: Asked, out: str) -> dict[str, Any]:
-    row: dict[str, Any] = pq.read_table(asked.path(out)).to_pylist()[0]
+    content = pa.BufferReader(places.read_bytes(asked.path(out)))
+    row: dict[str, Any] = pq.read_table(content).to_pylist()[0]
     return row
 
 
 def _perform(asked: Sequence[Asked], config: ReportConfig) -> int:
     """Run what is missing of this machine's share; how many runs are left to others."""
     executor = Executor.of(config, device="cpu")
-    every = [ReportUnit(a, str(a.path(config.out))) for a in asked]
-    missing = [unit for unit in executor.share(every) if not Path(unit.path).exists()]
+    every = [ReportUnit(a, a.path(config.out)) for a in asked]
+    missing = [unit for unit in executor.share(every) if not places.exists(unit.path)]
     outcome = executor.run(missing, title="report", unit_name="runs", tick_name="epochs")
     if workers.report(outcome, unit_name="runs"):
         raise InputError("the report is not whole without the runs that failed")
-    return sum(not Path(unit.path).exists() for unit in every)
+    return sum(not places.exists(unit.path) for unit in every)
 
 
 def _label_counts(samples: str | None) -> dict[tuple[str, str], dict[str, int]]:
     """Samples of each label, by task and optimizer; under the task zoo, those of all tasks."""
     if samples is None:
         return {}
-    parts = sorted(Path(samples).rglob("*.parquet"))
+    parts = [io.BytesIO(places.read_bytes(path)) for path in places.tables(samples)]
     table = pd.concat(pd.read_parquet(p, columns=["task", "optimizer", "label"]) for p in parts)
     zoo = table.assign(task="zoo")
     counted = pd.concat([table, zoo, zoo.assign(optimizer="all")]).groupby(["task", "optimizer"])["label"]

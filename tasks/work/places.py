@@ -125,6 +125,15 @@ def delete(path: str) -> None:
         filesystem_.delete_file(inner)
 
 
+def tables(root: str) -> list[str]:
+    """Paths of all Parquet files below ``root``, hidden ones left out, sorted."""
+    filesystem_, inner = filesystem(root)
+    with reaching(root):
+        found = filesystem_.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
+    names = [i.path for i in found if i.extension == "parquet" and not i.base_name.startswith(".")]
+    return sorted(inside(root, name) for name in names)
+
+
 def read_bytes(path: str) -> bytes:
     """A whole file; OSError as the filesystem raises it."""
     filesystem_, inner = filesystem(path)

@@ -80,6 +80,13 @@ def connected(workers: str, num_cpus: float) -> Iterator[ModuleType]:
     except ConnectionError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no Ray cluster at RAY_ADDRESS={address}: {reason}") from error
+    except Exception as error:  # Ray's own, where a node is not up after 30 s
+        ray.shutdown()
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"no Ray starts here: {reason} Try again when the machine is less busy, or start one first: "
+            "ray start --head, and RAY_ADDRESS=auto"
+        ) from error
     interrupts.listen()  # Ray has put its own answer to SIGTERM in place
     try:
         yield ray

@@ -274,3 +274,15 @@ def test_any_path_is_refused_or_a_controllers(method: str, path: Any) -> None:
     if path is not None:
         with pytest.raises((TypeError, ValueError)):
             function(path)
+
+
+@pytest.mark.parametrize("key", ["log_dir", "rollback"])
+def test_a_uri_is_no_folder_of_this_machine(key: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = nn.Linear(1, 1)
+    sgd = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(ValueError, match=f"got {key}='s3://bucket/run', need a local folder; copy it"):
+        arc.Controller(sgd, model=model, **{key: "s3://bucket/run"})
+    with pytest.raises(ValueError, match="got directory='s3://bucket/run', need a local folder"):
+        arc.Controller(sgd).save_pretrained("s3://bucket/run")
+    assert list(tmp_path.iterdir()) == []

@@ -82,6 +82,10 @@ def chosen(scores, regret):
     return choose(pd.DataFrame(rows), list(scores), regret, seed=0)
 
 
+def test_a_candidate_that_has_no_rival_is_not_clear_of_one():
+    assert str(chosen({"0": [[0.9, 0.8]] * 3}, {"0": 0.1})) == "candidate 0 is the only one"
+
+
 def test_a_candidate_that_is_clearly_better_wins_whatever_its_regret():
     found = chosen({"1": [[0.9, 0.8]] * 3, "0": [[0.8, 0.7]] * 3}, {"0": 0.1, "1": 0.5})
     assert (found.name, found.level) == ("1", ("1",))

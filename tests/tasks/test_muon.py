@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from tasks import registry
 from tasks.base import Source, Splits, TaskError
+from tasks.joined import Joined
 from tasks.loop import TaskRun
-from tasks.muon import Joined, Muon, muon_adamw, orthogonal
+from tasks.muon import Muon, muon_adamw, orthogonal
 from tasks.recipe import Recipe
 
 

@@ -252,3 +252,27 @@ def test_the_tasks_precision_and_warm_up_count_where_nobody_asks_for_others() ->
     found = TaskRun(recommended, recommended.loaded(Source()), optimizer="sgd", lr=0.1, seed=0).recipe
     assert (found.precision, found.warmup) == ("autocast", 3)
     assert run_of(TINY_TASK).recipe == Recipe()
+
+
+def test_several_optimizers_of_a_task_are_joined_and_what_is_none_is_named() -> None:
+    class Two(TINY_TASK):  # type: ignore[misc]
+        def optimizer(self, model: nn.Module, lr: float) -> Any:
+            first, *_, last = model
+            return [torch.optim.Adam(first.parameters(), lr), torch.optim.SGD(last.parameters(), 10 * lr)]
+
+    run = run_of(Two, optimizer="own", lr=1e-2)
+    assert [group["lr"] for group in run.optimizer.param_groups] == [1e-2, 0.1]
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.train(2)
+    kept = run.snapshot()
+    expected = run.train(3)
+    run.restore(kept)
+    assert run.train(3) == expected
+    assert all((value != before[name]).any() for name, value in run.model.state_dict().items())
+
+    class Nothing(TINY_TASK):  # type: ignore[misc]
+        def optimizer(self, model: nn.Module, lr: float) -> Any:
+            return None
+
+    with pytest.raises(TaskError, match=r"Nothing.optimizer returned a NoneType, need an optimizer"):
+        run_of(Nothing, optimizer="own")

@@ -6,9 +6,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
+from tasks.errors import InputError
 from tasks.work import cards
 from tasks.work.ledger import Ledger
-from tasks.work.ray_cluster import Board, work_on
+from tasks.work.ray_cluster import Board, connected, work_on
 from tasks.work.ray_workers import _Job
 from tests.units import Part, Unit
 
@@ -76,3 +77,17 @@ def test_a_try_has_the_threads_of_its_cores_and_its_share_of_a_card(ray, monkeyp
     board = Actor(Board())
     assert [work_on(Unit("a"), 0, board, 3, share) for share in (0.25, 0.0, 1.0)] == [7, 7, 7]
     assert shares == [3, 0.25, 3, 3]
+
+
+def test_a_ray_that_does_not_start_is_one_line_and_leaves_nothing(ray, monkeypatch):
+    ended = []
+
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.\nThis could happen because")
+
+    ray.init, ray.shutdown = init, lambda: ended.append(True)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said = r"no Ray starts here: The current node timed out.*ray start --head"
+    with pytest.raises(InputError, match=said), connected("1", 1.0):
+        pytest.fail("it is connected")
+    assert ended == [True]

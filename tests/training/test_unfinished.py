@@ -89,7 +89,7 @@ def test_a_candidate_has_one_maker_and_what_is_there_is_not_made_again(swept: Pa
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize("key", ["shard=3/2", "executor=slurm", "num_cpus=0", "timeout=0", "out=s3://a/b"])
+@pytest.mark.parametrize("key", ["shard=3/2", "executor=slurm", "num_cpus=0", "timeout=0"])
 @pytest.mark.parametrize(
     ("stage", "schema"), [("training", TrainingConfig), ("training.movement", MovementConfig)]
 )
