@@ -13,7 +13,8 @@ from arc.actions import Action
 from arc.methods.autodrop import refresh_batch_norm
 from arc.methods.method import Method, State, require
 from arc.methods.run import Closure, Run, get_lr, set_lr
-from tasks.muon import Joined, muon_adamw
+from tasks.joined import Joined
+from tasks.muon import muon_adamw
 
 
 def is_adaptive(optimizer: torch.optim.Optimizer) -> bool:
