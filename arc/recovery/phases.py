@@ -20,9 +20,13 @@ from arc.recovery.yardstick import Yardstick
 TOO_HIGH: Final = 0.8
 """Decades above the best LR from which on a start or a raise is taken back,"""
 LIKELY_TOO_HIGH: Final = 0.6
-"""and a start already from here on unless its training loss has halved, where"""
+"""and a start already from here on, where"""
 SPOILT: Final = 0.3
-"""the weights went so far from their start, by its norm (docs/results/distance.md, spoilt starts)."""
+"""the weights went so far from their start, by its norm (docs/results/distance.md, spoilt starts);"""
+HALF: Final = 0.5
+"""unless the training loss of a start that is likely too high has fallen by this share of its level,"""
+NINE_TENTHS: Final = 0.9
+"""and of one in any case by this: what learns so fast is not spoilt."""
 FIRST: Final = 2
 """Calls in which a start is taken back; later the noise of a good LR looks alike."""
 RESTART: Final = 0.1
@@ -120,8 +124,9 @@ def _too_high(state: State, call: Call, yard: Yardstick, now: Situation) -> Verd
     first = state.good_calls < FIRST and in_start(state, now) and not now.anneals
     if not (first and now.lowers and _spoilt(call, yard)):
         return None
-    likely = call.distance > LIKELY_TOO_HIGH and state.trial is None and not yard.halved(call)
-    if not (likely or call.distance > TOO_HIGH):
+    fallen = yard.fallen(call)
+    likely = call.distance > LIKELY_TOO_HIGH and state.trial is None and fallen < HALF
+    if not (likely or (call.distance > TOO_HIGH and fallen < NINE_TENTHS)):
         return None
     trouble = f"LR about {two_digits(10**call.distance)} times too high"
     return replace(again(state, trouble, RESTART), factor=10 ** (-SHARE * call.distance))

@@ -90,11 +90,11 @@ class Yardstick:
         """The same, and 0 while nobody can tell."""
         return self.val_noise if math.isfinite(self.val_noise) else 0.0
 
-    def halved(self, call: Call) -> bool:
-        """Whether the training loss of a call came down to half of where the run began."""
-        if self.first is None or not call.blocks:
-            return False
-        return self.first - min(call.blocks) >= 0.5 * abs(self.first)
+    def fallen(self, call: Call) -> float:
+        """Share of where the run began that the training loss of a call has come down by, at its lowest."""
+        if not self.first or not call.blocks:
+            return 0.0
+        return (self.first - min(call.blocks)) / abs(self.first)
 
     def worse(self, call: Call, mean: float, val_loss: float | None, clear: float) -> bool:
         """Whether the losses of a call are above these by so many deviations of the difference of two.

@@ -266,6 +266,12 @@ def test_a_start_that_is_likely_too_high_begins_again_unless_its_loss_has_halved
     assert (found.restore == "initial") == again
 
 
+@pytest.mark.parametrize("mean, again", [(0.25, True), (0.2, False)])
+def test_a_start_that_has_learned_nine_tenths_is_not_spoilt(mean: float, again: bool) -> None:
+    start = call(mean, spread=0.0, distance=2.0, moved=FAR)
+    assert (verdict(State(), start, seen(2.3), NOW).restore == "initial") == again
+
+
 @pytest.mark.parametrize("mean, again", [(2.4, True), (2.2, False)])
 def test_where_no_movement_is_seen_a_start_that_learns_is_kept(mean: float, again: bool) -> None:
     found = verdict(State(), call(mean, distance=1.5, moved=None), seen(2.3), NOW)
