@@ -45,35 +45,60 @@ def scored(runs: pd.DataFrame, best_lrs: Mapping[str, float]) -> pd.DataFrame:
     return runs[reference.notna()]
 
 
+NONE = "no LR to set"
+"""The column of the methods that have none."""
+
+
+def summary(runs: pd.DataFrame) -> list[str]:
+    """A row per method: the mean score over the tasks from every LR0, and what a run cost.
+
+    Time is the CPU time of a run beside the reference's on the same task, memory the process's peak; both are
+    medians.
+    """
+    decades = _decades(runs)
+    head = ["method", *map(_column, decades), "CPU time", "memory, MB", "seeds"]
+    reference = runs[(runs["method"] == REFERENCE) & (runs["decade"] == 0)]
+    seconds = runs["task"].map(reference.groupby("task")["cpu_seconds"].mean())
+    runs = runs.assign(time=runs["cpu_seconds"] / seconds)
+    lines = [_row(head), _row(["---"] + ["--:"] * (len(head) - 1))]
+    for label, rows in runs.groupby("label"):
+        by_task = rows.fillna({"decade": math.inf}).groupby(["decade", "task"])["score"].mean()
+        means = [_mean(by_task.get(d), runs["task"].nunique()) for d in decades]
+        cost = [f"{rows['time'].median():.2f}", f"{rows['peak_memory'].median() / 1e6:.0f}"]
+        lines.append(_row([title(str(label)), *means, *cost, str(rows["seed"].nunique())]))
+    return lines
+
+
 def tables(runs: pd.DataFrame) -> list[str]:
-    """One row per task and method, and the means over tasks under them."""
-    decades = sorted(runs["decade"].dropna().unique())
-    head = [
-        "task",
-        "metric",
-        "method",
-        *(f"{d:+g} decades" if d else "the best LR" for d in decades),
-        "seeds",
-    ]
-    lines = [_row(head), _row(["---"] * 3 + ["--:"] * (len(decades) + 1))]
+    """One row per task and method: the metric, and in brackets the score."""
+    decades = _decades(runs)
+    head = ["task", "metric", "method", *map(_column, decades)]
+    lines = [_row(head), _row(["---"] * 3 + ["--:"] * len(decades))]
     for task, mine in runs.groupby("task"):
         metric = (
             f"{mine['metric'].iloc[0].replace('_', ' ')} {'↑' if mine['higher_is_better'].iloc[0] else '↓'}"
         )
         for label, rows in mine.groupby("label"):
-            seeds = str(rows["seed"].nunique())
-            lines.append(_row([f"`{task}`", metric, title(str(label)), *_cells(rows, decades), seeds]))
-    for label, rows in runs.groupby("label"):
-        by_task = rows.groupby(["decade", "task"])["score"].mean()
-        cells = [_mean(by_task.get(d), runs["task"].nunique()) for d in decades]
-        lines.append(_row(["**mean score**", "", title(str(label)), *cells, ""]))
+            lines.append(_row([f"`{task}`", metric, title(str(label)), *_cells(rows, decades)]))
     return lines
+
+
+def _decades(runs: pd.DataFrame) -> list[float]:
+    """The columns: decades from the best LR, infinite for methods that have no LR to set."""
+    found = sorted(runs["decade"].dropna().unique())
+    return [*found, math.inf] if runs["decade"].isna().any() else found
+
+
+def _column(decade: float) -> str:
+    if math.isinf(decade):
+        return NONE
+    return f"{decade:+g} decades" if decade else "the best LR"
 
 
 def _cells(rows: pd.DataFrame, decades: Sequence[float]) -> list[str]:
     found = []
     for decade in decades:
-        mine = rows[rows["decade"] == decade]
+        mine = rows[rows["decade"].fillna(math.inf) == decade]
         value = f"{mine['last_test_metric'].mean():.4g} ({mine['score'].mean():.3f})"
         found.append(value if len(mine) else "")
     return found
@@ -98,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     best_lrs = {entry.name: entry.best_lr for entry in suite.read("real_suite") if entry.best_lr}
     runs = scored(load(options.comparison).rows, best_lrs)
-    print("\n".join(tables(runs)))
+    print("\n".join([*summary(runs), "", *tables(runs)]))
     if options.figures:
         options.figures.mkdir(parents=True, exist_ok=True)
         for task in runs["task"].unique():

@@ -1,11 +1,12 @@
 """The table of the real suite: scores by hand."""
 
+import math
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from benchmarks.real_suite import scored, tables
+from benchmarks.real_suite import NONE, scored, summary, tables
 from proxy_eval.plan import ORACLE
 
 
@@ -15,6 +16,7 @@ def run(method: str, lr0: float, accuracy: float, seed: int = 0, **changed: Any)
         "label": method, "method": method, "task": "t", "lr0": lr0, "seed": seed, "metric": "accuracy",
         "higher_is_better": True, "last_test_metric": accuracy, "last_test_loss": 1 - accuracy,
         "untrained_test_metric": 0.1, "untrained_test_loss": 0.9, "failure": None, "diverged": False,
+        "cpu_seconds": 10.0, "peak_memory": 1e8,
     } | changed  # fmt: skip
 
 
@@ -53,11 +55,22 @@ def test_where_a_metric_falls_the_loss_is_scored() -> None:
     )
 
 
-def test_the_table_has_a_mean_only_where_every_task_is_there() -> None:
+def test_a_method_has_a_mean_only_where_every_task_is_there() -> None:
     two = pd.concat([RUNS, RUNS[RUNS["lr0"] == 0.01].assign(task="u")], ignore_index=True)
-    lines = tables(scored(two, {"t": 0.01, "u": 0.01}))
-    assert lines[0].startswith("| task | metric | method | the best LR | +1 decades")
-    arc = next(line for line in lines if line.startswith("| `t`") and "0.85 (1.500)" in line)
+    lines = summary(scored(two, {"t": 0.01, "u": 0.01}))
+    assert lines[0].startswith("| method | the best LR | +1 decades")
+    arc = next(line for line in lines if "1.500" in line)
     assert arc.count("|") == lines[0].count("|")
-    mean = next(line for line in lines if line.startswith("| **mean score**") and "1.500" in line)
-    assert mean.split("|")[4:6] == [" 1.500 ", "  "]
+    assert arc.split("|")[2:4] == [" 1.500 ", "  "]
+    assert any("0.85 (1.500)" in line for line in tables(scored(two, {"t": 0.01, "u": 0.01})))
+
+
+def test_a_method_without_an_lr_has_a_column_of_its_own_and_time_is_beside_the_tuned_schedules() -> None:
+    free = pd.DataFrame([run("prodigy_cosine", math.nan, 0.6, cpu_seconds=30.0)])
+    rows = scored(pd.concat([RUNS, free], ignore_index=True), {"t": 0.01})
+    head, _, *lines = summary(rows)
+    cells = dict(
+        zip(head.split("|"), next(line for line in lines if "rodigy" in line).split("|"), strict=True)
+    )
+    assert cells[f" {NONE} "] == " 1.000 " and cells[" CPU time "] == " 3.00 "
+    assert tables(rows)[0].rstrip(" |").endswith(NONE)
