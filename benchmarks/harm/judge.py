@@ -39,6 +39,8 @@ class Verdict:
         median: paired median of the final loss's excess over the run without rollback (0.01 is 1 % worse).
         worst: the worst run's excess in seed deviations.
         alone: the median excess over the training without any controller, for orientation.
+        unknown: that of the run that is not told its length. Its ways back to the initial state, floors and
+            errors count among those above.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Verdict:
     median: float
     worst: float
     alone: float
+    unknown: float
 
     @property
     def broken(self) -> list[str]:
@@ -108,7 +111,7 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
     """Judge the runs of one kind, by seed and arm; seeds without both arms are left out."""
     seeds = sorted({seed for seed, _ in rows if (seed, "arc") in rows and (seed, "guard") in rows})
     pairs = [(rows[seed, "arc"], rows[seed, "guard"]) for seed in seeds]
-    alone = [(rows[s, "arc"], rows[s, "none"]) for s in seeds if (s, "none") in rows]
+    untold = [rows[seed, "unknown"] for seed in seeds if (seed, "unknown") in rows]
     base = [_number(guard["final"]) for _, guard in pairs]
     sizes = [scale(guard) for _, guard in pairs if guard["final"] is not None]
     # where all seeds end at the same value, a difference below a hundredth is no difference
@@ -117,23 +120,29 @@ def verdict(kind: str, rows: Mapping[tuple[int, str], Mapping[str, Any]]) -> Ver
         kind=kind,
         seeds=len(pairs),
         restores=sum(ours["restores"] for ours, _ in pairs),
-        initials=sum(ours["initials"] for ours, _ in pairs),
-        floors=sum(at_floor(ours) or at_floor(guard) for ours, guard in pairs),
+        initials=sum(ours["initials"] for ours, _ in pairs) + sum(row["initials"] for row in untold),
+        floors=sum(at_floor(ours) or at_floor(guard) for ours, guard in pairs) + sum(map(at_floor, untold)),
         floors_guard=sum(at_floor(guard) for _, guard in pairs),
         floors_network=sum(any(at_floor(r) for r in p) and not any(map(_rescued, p)) for p in pairs),
-        errors=sum(bool(row["error"]) for pair in pairs for row in pair),
+        errors=sum(bool(row["error"]) for pair in [*pairs, untold] for row in pair),
         lost=sum(
             lost(rows[seed, arm])
             and not lost(rows[seed, "none"])
             and excess(rows[seed, arm], rows[seed, "none"]) > CLEARLY
             for seed in seeds
-            for arm in ("arc", "guard")
-            if (seed, "none") in rows
+            for arm in ("arc", "guard", "unknown")
+            if {(seed, "none"), (seed, arm)} <= rows.keys()
         ),
         median=statistics.median(excess(ours, guard) for ours, guard in pairs),
         worst=max(_difference(ours, guard) for ours, guard in pairs) / deviation,
-        alone=statistics.median(excess(a, b) for a, b in alone) if alone else math.nan,
+        alone=_beside_none(rows, seeds, "arc"),
+        unknown=_beside_none(rows, seeds, "unknown"),
     )
+
+
+def _beside_none(rows: Mapping[tuple[int, str], Mapping[str, Any]], seeds: list[int], arm: str) -> float:
+    found = [excess(rows[s, arm], rows[s, "none"]) for s in seeds if {(s, "none"), (s, arm)} <= rows.keys()]
+    return statistics.median(found) if found else math.nan
 
 
 def excess(ours: Mapping[str, Any], other: Mapping[str, Any]) -> float:
@@ -162,21 +171,22 @@ def table(verdicts: list[Verdict]) -> str:
     """Markdown: a row per kind, totals, and how many held."""
     lines = [
         "| kind | seeds | restores | initial | at a floor (rollback off; network alone) | raised | lost "
-        "| median, % | worst, sd | median v no controller, % | verdict |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        "| median, % | worst, sd | median v no controller, % | length unknown v no controller, % | verdict |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for v in verdicts:
         said = "held" if not v.broken else "**" + ", ".join(v.broken) + "**"
         lines.append(
             f"| {v.kind} | {v.seeds} | {v.restores} | {v.initials} | {v.floors} "
             f"({v.floors_guard}; {v.floors_network}) | {v.errors} | {v.lost} "
-            f"| {100 * v.median:+.2f} | {v.worst:+.2f} | {100 * v.alone:+.1f} | {said} |"
+            f"| {100 * v.median:+.2f} | {v.worst:+.2f} "
+            f"| {100 * v.alone:+.1f} | {100 * v.unknown:+.1f} | {said} |"
         )
     held = sum(not v.broken for v in verdicts)
     totals = [sum(getattr(v, name) for v in verdicts) for name in ("seeds", "restores", "initials", "floors")]
     guard, alone = (sum(getattr(v, f"floors_{name}") for v in verdicts) for name in ("guard", "network"))
     lines.append(
         f"| **all** | {totals[0]} | {totals[1]} | {totals[2]} | {totals[3]} ({guard}; {alone}) "
-        f"| {sum(v.errors for v in verdicts)} | {sum(v.lost for v in verdicts)} | | | | |"
+        f"| {sum(v.errors for v in verdicts)} | {sum(v.lost for v in verdicts)} | | | | | |"
     )
     return "\n".join([*lines, "", f"{held} of {len(verdicts)} kinds held."])

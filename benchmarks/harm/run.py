@@ -15,15 +15,16 @@ from benchmarks.harm.training import KINDS, Training
 
 assert kinds.__all__  # importing them fills the registry
 
-ARMS = ("arc", "guard", "none")
-"""ARC as recommended, ARC that guards the LR only (``rollback=False``), and no controller."""
+ARMS = ("arc", "guard", "unknown", "none")
+"""ARC as recommended, ARC that guards the LR only (``rollback=False``), ARC that is not told how long the
+training is, and no controller."""
 
 
 def controlled(training: Training, arm: str) -> arc.Controller | None:
     """The controller of an arm: the only place where one is made."""
     if arm == "none":
         return None
-    settings: dict[str, Any] = {"total_calls": training.calls, "verbose": False}
+    settings: dict[str, Any] = {"total_calls": None if arm == "unknown" else training.calls, "verbose": False}
     if training.schedulers:
         settings["scheduler"] = training.schedulers
     if arm == "guard":

@@ -72,6 +72,17 @@ def test_a_run_is_lost_where_it_ends_above_its_start_and_would_not_without_a_con
     assert found(0.9, 0.9) == found(2.1, 2.2) == [] and "lost" not in found(None, None)
 
 
+def test_a_run_of_unknown_length_counts_among_those_that_went_back_or_were_lost() -> None:
+    def found(untold: dict[str, Any]) -> judge.Verdict:
+        arms = {"arc": row(0.9), "guard": row(0.9), "none": row(1.0), "unknown": untold}
+        return judge.verdict("kind", {(0, arm): one for arm, one in arms.items()})
+
+    assert found(row(1.2)).broken == [] and found(row(1.2)).unknown == pytest.approx(0.2)
+    assert found(row(0.9, initials=1)).broken == ["initial"]
+    assert found(row(0.9, ratio=0.001)).broken == ["floor"]
+    assert found(row(2.5)).broken == ["lost"]
+
+
 def test_the_scale_of_a_loss() -> None:
     assert judge.scale(row(0.5)) == 0.5
     assert judge.scale(row(1e-9, initial=2.0)) == pytest.approx(0.02)
@@ -89,13 +100,13 @@ def test_finished_runs_are_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     file = tmp_path / "harm.jsonl"
     arguments = ["--kinds", "cosine", "--share", "0.1", "--workers", "0", "--runs", str(file)]
     assert harm.main(arguments) == 0
-    assert len(started) == 9
+    assert len(started) == 12
     lines = file.read_text().splitlines()
     other_code = json.dumps({**json.loads(lines[1]), "digest": "of other code"})
     file.write_text("\n".join([lines[0], other_code, *lines[2:-1], lines[-1][:30]]))  # and one was cut off
     assert harm.main([*arguments, "--judge-only"]) == 1  # not all is there
     assert harm.main(arguments) == 0
-    assert sorted(started[9:]) == sorted(
+    assert sorted(started[12:]) == sorted(
         (r["kind"], r["seed"], r["arm"]) for r in map(json.loads, (lines[1], lines[-1]))
     )
 
