@@ -82,7 +82,7 @@ def decide(
     if call.estimate is None:
         return Move(Action.KEEP, 1.0, "the weights stand still")
     move = probabilities.decide(policy, call.estimate.probabilities)
-    if policy is not PAPER and not allowed(move, distance, overfits=overfits, most=most):
+    if policy is not PAPER and not allowed(move, distance, anneals=anneals, overfits=overfits, most=most):
         move = Move(Action.KEEP, 1.0)
     return move._replace(note=in_words(call, overfits, move.note, aims=aims))
 
@@ -116,16 +116,21 @@ def approach(
     return None
 
 
-def allowed(move: Move, distance: float, *, overfits: int | None, most: float = math.inf) -> bool:
-    """Whether the network's action is taken near the best LR: it may not lead away from it.
+def allowed(
+    move: Move, distance: float, *, anneals: bool, overfits: int | None, most: float = math.inf
+) -> bool:
+    """Whether the network's action is taken near the best LR.
+
+    It may not lead away from it. Where a final anneal follows, lowering is left to that: a lower LR
+    always looks better for a few calls.
 
     Args:
         move: the network's.
-        distance, overfits, most: as for :func:`approach`.
+        distance, anneals, overfits, most: as for :func:`approach`.
     """
     if move.action is Action.RAISE:
         return overfits is None and distance <= 0 and move.multiplier <= most
-    return move.action is Action.KEEP or distance >= 0
+    return move.action is Action.KEEP or (distance >= 0 and not anneals)
 
 
 def overfitting(course: Course, noise: float) -> int | None:

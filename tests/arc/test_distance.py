@@ -118,6 +118,13 @@ def test_the_networks_raise_keeps_away_from_it_too(most: float, factor: float) -
     assert found is not None and found.multiplier == factor
 
 
+@pytest.mark.parametrize("anneals, factor", [(True, 1.0), (False, 0.618)])
+def test_near_the_best_lr_lowering_is_left_to_the_anneal(anneals: bool, factor: float) -> None:
+    call = Call(lr=0.1, steps=10, epoch=9, kept=10, estimate=Estimate((0.1, 0.1, 0.8), 0.3))
+    found = decide(call, after(9), policy=Policy(), period=3, anneals=anneals)
+    assert found is not None and found.multiplier == factor
+
+
 def test_overfitting_is_a_risen_validation_loss_while_training_falls() -> None:
     rising, falling = [3.0, 1.0, 1.5, 2.0, 2.5], [5.0, 4.0, 3.0, 2.0, 1.0]
     assert overfitting(after(5, rising, falling), noise=0.1) == 3
@@ -171,7 +178,7 @@ def test_the_first_decision_comes_at_once_where_the_lr_is_far_too_low() -> None:
 
 def test_a_start_far_too_high_begins_again() -> None:
     with pytest.warns(RecoveryWarning, match="32 times too high"):
-        controller = drive(saying(1.5), calls=1, lr=0.1)
+        controller = drive(saying(1.5), calls=1, lr=0.03)
     (first,) = controller.decisions
     assert first.source == "restart" and first.restored == 0 and "too high" in first.reason
     assert first.multiplier == pytest.approx(10 ** (-0.8 * 1.5))
@@ -190,9 +197,9 @@ class Changing(Estimator):
 
 def test_what_was_too_high_is_not_tried_again() -> None:
     with pytest.warns(RecoveryWarning, match="too high"):
-        controller = drive(Changing(), calls=4, lr=0.1)
+        controller = drive(Changing(), calls=4, lr=0.03)
     raises = [d.lr_after[0] for d in controller.decisions if d.action is arc.Action.RAISE]
-    assert raises and max(raises) == pytest.approx(0.1 * 10**-0.5)
+    assert raises and max(raises) == pytest.approx(0.03 * 10**-0.5)
 
 
 def test_near_the_best_lr_the_actions_decide_once_a_period() -> None:
