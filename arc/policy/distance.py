@@ -1,7 +1,6 @@
 """From the distance that the network estimates to a move of the LR: where a raise is decided.
 
-Far from the best LR one move takes it most of the way there. Near it the network's three actions decide, once
-a period. Source: spec/movement.md, "A closed loop of forty lines".
+Far from the best LR one move takes it most of the way there. Near it the network may raise, once a period. Source: spec/movement.md, "A closed loop of forty lines".
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ def decide(
     if call.estimate is None:
         return Move(Action.KEEP, 1.0, "the weights stand still")
     move = probabilities.decide(policy, call.estimate.probabilities)
-    if policy is not PAPER and not allowed(move, distance, anneals=anneals, overfits=overfits, most=most):
+    if policy is not PAPER and not allowed(move, distance, overfits=overfits, most=most):
         move = Move(Action.KEEP, 1.0)
     return move._replace(note=in_words(call, overfits, move.note, aims=aims))
 
@@ -116,21 +115,18 @@ def approach(
     return None
 
 
-def allowed(
-    move: Move, distance: float, *, anneals: bool, overfits: int | None, most: float = math.inf
-) -> bool:
-    """Whether the network's action is taken near the best LR.
+def allowed(move: Move, distance: float, *, overfits: int | None, most: float = math.inf) -> bool:
+    """Whether the network's action is taken near the best LR: a raise that does not lead away from it.
 
-    It may not lead away from it. Where a final anneal follows, lowering is left to that: a lower LR
-    always looks better for a few calls.
+    Lowering is left to the distance and to the fall at the end: a lower LR always looks better for a while.
 
     Args:
         move: the network's.
-        distance, anneals, overfits, most: as for :func:`approach`.
+        distance, overfits, most: as for :func:`approach`.
     """
     if move.action is Action.RAISE:
         return overfits is None and distance <= 0 and move.multiplier <= most
-    return move.action is Action.KEEP or (distance >= 0 and not anneals)
+    return move.action is Action.KEEP
 
 
 def overfitting(course: Course, noise: float) -> int | None:
