@@ -1,6 +1,7 @@
 """From the distance that the network estimates to a move of the LR: where a raise is decided.
 
-Far from the best LR one move takes it most of the way there. Near it the network may raise, once a period. Source: spec/movement.md, "A closed loop of forty lines".
+Far from the best LR one move takes it most of the way there. Near it the network may raise, once a period.
+Source: spec/movement.md, "A closed loop of forty lines".
 """
 
 from __future__ import annotations
