@@ -12,7 +12,7 @@ class Policy:
 
     Attributes:
         undo: take a raise back after which all losses got worse beyond their noise, or that is told to be far
-            too high; with ``rollback`` along with the state of model and optimizer from before it.
+            too high, along with the state of model and optimizer from before it; not without such a copy.
         min_confidence: a less probable raise or lower becomes a keep; 0 switches it off.
         anneal: the last share of ``total_calls`` over which the LR falls linearly towards 0; in
             [0, 1), 0 switches it off.
