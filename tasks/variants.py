@@ -41,6 +41,11 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
         "deep": {"depth": 3},
         "large": {"width": 32, "depth": 2, "scenes": {"train": 1024}},
     },
+    "digits_retinanet": {
+        "wide": {"width": 14},
+        "deep": {"blocks": (1, 1), "tower": 2},
+        "large": {"width": 20, "tower": 2, "scenes": {"train": 1024}},
+    },
     "finetune_source": {
         "wide": {"width": 112, "heads": 4, "pretraining": 6},
         "deep": {"width": 48, "layers": 6, "pretraining": 6},
