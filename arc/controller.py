@@ -52,7 +52,8 @@ class Controller(Saved):
         min_lr: no move carries a group's LR below it.
         max_lr: no move carries a group's LR above it.
         warmup: calls of ``record`` during which nothing changes and nothing is remembered.
-        model: whose buffers ``rollback`` keeps along, and what ``lr0="auto"`` works on.
+        model: what ``lr0="auto"`` works on; its buffers ``rollback`` keeps along, which without it are those
+            of the modules that hold the optimizer's parameters.
         rollback: keeps the initial and the last good state of the optimizer's parameters and its own, at
             most two copies: ``"auto"`` where they take under a quarter of the free host memory (else the LR
             alone is guarded, which is said once), True in host memory in any case, a path in files there,

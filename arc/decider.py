@@ -69,7 +69,7 @@ class Decider:
         epoch = self.epoch + 1
         self.notices.begin(epoch, self._optimizers, self._settings)
         call = self.history.losses.end_call(self._optimizers.reference, records)
-        self.notices.losses(epoch, call.bad, val_loss, buffers=self.recovery.buffers)
+        self.notices.losses(epoch, call.bad, val_loss)
         call = replace(
             call,
             epoch=epoch,
@@ -110,8 +110,6 @@ class Decider:
             return None
         found = self.recovery.judge(call, ends_period=self._ends_period)
         if found.reason:
-            if call.bad and found.restore and not self.recovery.buffers:
-                self.notices.buffers(call.epoch, "losses are not finite", stacklevel=5)
             return self._go_back(found)
         if self._settings.anneals(self.epoch):
             return self._anneal()

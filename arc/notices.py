@@ -24,34 +24,25 @@ class Notices:
     def __init__(self) -> None:
         self.told: set[str] = set()
 
-    def losses(self, call: int, bad: float, val_loss: float | None, *, buffers: bool) -> None:
+    def losses(self, call: int, bad: float, val_loss: float | None) -> None:
         """Losses that are not finite, where that is no reason to go back.
 
         Args:
             call: its number.
             bad: share of the training losses that is not finite.
             val_loss: the validation loss, if there is one.
-            buffers: whether they are kept along with the weights.
         """
         if bad and bad <= 0.5:
             what = "some training losses are not finite; they are left out while the weights are"
             self._tell(call, what, what)
-        val_finite = val_loss is None or math.isfinite(val_loss)
-        if not val_finite and not bad and not buffers:
-            self.buffers(
-                call, "a validation loss is not finite where all training losses are, it is left out"
-            )
-        elif not val_finite:
+        if val_loss is not None and not math.isfinite(val_loss):
             what = "a validation loss is not finite; it is left out"
-            self._tell(call, what, what)
-
-    def buffers(self, call: int, seen: str, *, stacklevel: int = 6) -> None:
-        """What no copy without ``model=`` holds, in words that begin with what was seen."""
-        what = (
-            f"{seen}; buffers, such as a batch norm's running statistics, may hold what a batch that was not "
-            "finite has left there: they are put back along with the weights where model=net is given"
-        )
-        self._tell(call, what, "buffers", stacklevel)
+            if not bad:
+                what += (
+                    ". All training losses are: a batch norm's running statistics may hold what a batch that "
+                    "was not finite has left there"
+                )
+            self._tell(call, what, "val_loss")
 
     def no_copies(self, call: int) -> None:
         """Ranks go back together or not at all."""

@@ -15,7 +15,7 @@ images = images.float() / 16
 train, val = slice(0, 1400), slice(1400, None)
 model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-controller = arc.Controller(optimizer, model=model, total_calls=epochs, verbose=True)
+controller = arc.Controller(optimizer, total_calls=epochs, verbose=True)
 
 for _ in range(epochs):
     for rows in torch.randperm(1400).split(64):

@@ -72,7 +72,7 @@ others = [p for p in model.parameters() if not any(p is one for one in hidden)]
 muon, adamw = Muon(hidden, lr=1e-3), torch.optim.AdamW(others, lr=1e-3)
 ramps = [torch.optim.lr_scheduler.LinearLR(one, 0.01, total_iters=warmup) for one in (muon, adamw)]
 controller = arc.Controller(
-    [muon, adamw], scheduler=ramps, warmup=warmup, model=model, total_calls=steps // every, verbose=False
+    [muon, adamw], scheduler=ramps, warmup=warmup, total_calls=steps // every, verbose=False
 )
 parts = {"model": model, "muon": muon, "adamw": adamw, "controller": controller}
 parts |= {f"ramp {i}": ramp for i, ramp in enumerate(ramps)}

@@ -71,11 +71,6 @@ class Copies:
         self._kept: Memory | Files = Memory(self._run, most) if folder is None else Files(self._run, folder)
 
     @property
-    def buffers(self) -> bool:
-        """Whether buffers are among what is copied: there is a model."""
-        return self._run.has_model
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The copies that there are."""
         return tuple(self._kept.calls)

@@ -48,11 +48,6 @@ class GoingBack:
             copies.take("initial")
 
     @property
-    def buffers(self) -> bool:
-        """Whether a way back is one for buffers, too; so it is where there is no way back."""
-        return self.copies is None or self.copies.buffers
-
-    @property
     def val_noise(self) -> float:
         """Standard deviation of a validation loss of this run; infinite while nobody can tell."""
         return self._yard.val_noise

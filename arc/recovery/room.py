@@ -15,6 +15,7 @@ from arc.decision import RecoveryWarning
 from arc.optimizers.lrs import listed
 from arc.policy.default import PAPER
 from arc.recovery.copies import Copies
+from arc.recovery.modules import holder
 from arc.recovery.nested import usable
 from arc.settings import Settings
 from arc.tensors import local
@@ -31,7 +32,8 @@ def asked_for(
 ) -> Copies | None:
     """The copies that a controller's settings ask for; None where ``auto`` finds no room for them.
 
-    None, too, of optimizers that are not torch's: nobody knows what they hold.
+    None, too, of optimizers that are not torch's: nobody knows what they hold. Without ``model`` the module
+    that holds the parameters is looked for, so that its buffers come along all the same.
 
     Raises:
         ValueError: ``model`` is no module.
@@ -43,6 +45,8 @@ def asked_for(
         raise ValueError(f"got model={model!r:.80}, need a torch module or None")
     if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is PAPER):
         return None
+    if model is None:
+        model = holder(p for one in optimizers for group in one.param_groups for p in group["params"])
     if asked == "auto" and not fits(optimizers, model):
         warnings.warn(
             "two copies of the state would take more than a quarter of the free memory: ARC guards the LR "

@@ -56,11 +56,6 @@ class RunState:
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         return list(dict.fromkeys(p for group in groups for p in group.get("params", ())))
 
-    @property
-    def has_model(self) -> bool:
-        """Whether there are buffers to be seen."""
-        return self._model is not None
-
     def _buffers(self) -> list[tuple[str, Tensor]]:
         named = () if self._model is None else self._model.named_buffers()
         return [(key, buffer) for key, buffer in named if usable(buffer)]

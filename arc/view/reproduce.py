@@ -73,8 +73,6 @@ def reproduce(
 class _Remembered:
     """In the place of copies: which there are and of which calls, without a state."""
 
-    buffers = True  # what the run said of them, it has said
-
     def __init__(self) -> None:
         self._calls: dict[str, int] = {}
 
