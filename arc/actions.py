@@ -1,11 +1,11 @@
-"""The three actions of the controller and what they do to an LR."""
+"""What a network answers: the three actions, what they do to an LR, and how far it is off."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Action(IntEnum):
@@ -36,6 +36,20 @@ class Action(IntEnum):
 
 
 MULTIPLIERS: Final[dict[Action, float]] = {Action.RAISE: 1.618, Action.KEEP: 1.0, Action.LOWER: 0.618}
+
+
+class Estimate(NamedTuple):
+    """What the network says of one training.
+
+    Attributes:
+        probabilities: of raise, keep, lower.
+        distance: log10(LR / best LR): below 0 the LR is too low. NaN where nothing could be seen.
+        spread: the mean absolute error that it expects of ``distance``, in decades; NaN likewise.
+    """
+
+    probabilities: tuple[float, float, float]
+    distance: float = math.nan
+    spread: float = math.nan
 
 
 def probable(probabilities: Sequence[float]) -> Action:

@@ -7,16 +7,14 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from arc.actions import Estimate
 from arc.history.blocks import POINTS
 from arc.history.movement import Movement
-
-if TYPE_CHECKING:
-    from arc.network.estimator import Estimate
 
 CALLS: Final = 4
 """Calls that are kept in full."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from arc.actions import softmax
+from arc.actions import Estimate, softmax
 from arc.history.observation import CHANNELS, NAMES, Observation
 from arc.network.network import Fitted, convolutions
 
@@ -35,20 +34,6 @@ class Answer(NamedTuple):
     logits: Tensor
     distance: Tensor
     spread: Tensor
-
-
-class Estimate(NamedTuple):
-    """What the network says of one training.
-
-    Attributes:
-        probabilities: of raise, keep, lower.
-        distance: log10(LR / best LR): below 0 the LR is too low. NaN where nothing could be seen.
-        spread: the mean absolute error that it expects of ``distance``, in decades; NaN likewise.
-    """
-
-    probabilities: tuple[float, float, float]
-    distance: float = math.nan
-    spread: float = math.nan
 
 
 class Estimator(Fitted):

@@ -9,11 +9,12 @@ from torch import nn
 
 import arc
 from arc import decider
+from arc.actions import Estimate
 from arc.decision import RecoveryWarning
 from arc.history.course import Call, Course
 from arc.history.observation import observe
 from arc.network import weights
-from arc.network.estimator import Answer, Estimate, Estimator
+from arc.network.estimator import Answer, Estimator
 from arc.policy import distance as rules
 from arc.policy.default import Policy
 from arc.policy.distance import (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from arc.actions import Estimate
 from arc.history.course import Call
 from arc.history.movement import Movement
-from arc.network.estimator import Estimate
 from arc.recovery.phases import (
     FIRST,
     LIKELY_TOO_HIGH,
