@@ -101,6 +101,11 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
         "deep": {"width": 64, "layers": 6},
         "large": {"width": 192, "layers": 5, "rows": 768},
     },
+    "pendulum_mlp": {
+        "wide": {"hidden": 256},
+        "deep": {"layers": 5},
+        "large": {"hidden": 384, "layers": 4, "examples": [8192, 512, 1024]},
+    },
     "shakespeare_gru": {
         "wide": {"hidden": 320, "embedding": 32},
         "deep": {"hidden": 128, "length": 60},
