@@ -2,12 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
 from tasks import registry
 from tasks.base import Source, Splits, TaskError
-from tasks.data import source_text
+from tasks.data import pendulum, source_text
 from tasks.data.arithmetic import CHARACTERS, arithmetic
 from tasks.data.label_noise import noisy
 from tasks.data.plain_digits import plain_digits
@@ -17,10 +18,12 @@ from tasks.other.dev_overfit_table import tumours
 OWN = (
     "arithmetic_gpt",
     "digits_centernet",
+    "digits_retinanet",
     "finetune_source",
     "finetune_textures",
     "letters_vit",
     "noisy_digits_cnn",
+    "pendulum_mlp",
 )
 TRUE = {
     "+": lambda a, b, c: a + b == c,
@@ -72,6 +75,29 @@ def test_about_the_share_of_labels_is_wrong_and_nothing_else_changes():
         assert (split["label"] != labels).float().mean().item() == pytest.approx(0.27, abs=0.03)
         assert torch.equal(split["x"], labels.float())
     assert torch.equal(noisy(clean, share=0.0, classes=10).train["label"], labels)
+
+
+def test_a_double_pendulum_keeps_its_energy_and_its_rods():
+    state = np.concatenate([np.linspace(-1.5, 1.5, 10).reshape(2, 5), np.full((2, 5), 2.0)])
+    after = state
+    for _ in range(100):
+        after = pendulum._stepped(after)
+
+    def energy(state):
+        speeds = state[2] * np.stack([np.cos(state[0]), np.sin(state[0])])
+        tips = speeds + state[3] * np.stack([np.cos(state[1]), np.sin(state[1])])
+        return ((speeds**2 + tips**2).sum(0)) / 2 + pendulum.GRAVITY * pendulum._masses(state)[[1, 3]].sum(0)
+
+    assert np.abs(after - state).max() > 0.5
+    assert energy(after) == pytest.approx(energy(state), rel=1e-5)
+    drawn = pendulum.swings(np.random.default_rng(0), 500, seconds=0.3, noise=0.0)
+    assert np.abs(drawn["x"][:, :2] ** 2 + drawn["x"][:, 2:4] ** 2 - 1).max() < 1e-6
+    assert 0.1 < np.abs(drawn["y"]).mean() < 1 and np.abs(drawn["y"][:, 0]).max() < 2
+
+
+def test_grey_digits_reach_the_anchors_in_three_equal_channels():
+    image = registry.get("digits_retinanet").load(Source()).val["image"]
+    assert image.shape[1] == 3 and torch.equal(image[:, 0], image[:, 2])
 
 
 def test_more_rows_than_there_are_are_refused():
