@@ -103,7 +103,7 @@ VARIANTS: Mapping[str, Mapping[str, Settings]] = {
     },
     "pendulum_mlp": {
         "wide": {"hidden": 256},
-        "deep": {"layers": 5},
+        "deep": {"layers": 8, "hidden": 32},
         "large": {"hidden": 384, "layers": 4, "examples": [8192, 512, 1024]},
     },
     "shakespeare_gru": {

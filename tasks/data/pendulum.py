@@ -8,14 +8,16 @@ import numpy.typing as npt
 GRAVITY = 9.81
 STEP = 0.01
 """Seconds of a step of the integration (Runge and Kutta, fourth order)."""
+WIDEST = 2.4
+"""Radians from hanging down, at which a rod is let go at most,"""
 FASTEST = 3.0
-"""Radians a second; measured speeds are in units of it."""
+"""and radians a second; measured speeds are in units of it."""
 
 Array = npt.NDArray[np.float64]
 
 
 def swings(rng: np.random.Generator, count: int, *, seconds: float, noise: float) -> dict[str, np.ndarray]:
-    """Pendulums of two equal rods and masses, let go anywhere below the horizontal at any slow speed.
+    """Pendulums of two equal rods and masses, let go at most angles and at any slow speed.
 
     Args:
         rng: draws.
@@ -27,7 +29,7 @@ def swings(rng: np.random.Generator, count: int, *, seconds: float, noise: float
         ``x`` (count, 6): cosine and sine of both angles, both speeds; ``y`` (count, 4): by how much both
         masses have moved, right and up, in lengths of a rod; float32.
     """
-    angles = rng.uniform(-np.pi / 2, np.pi / 2, (2, count))
+    angles = rng.uniform(-WIDEST, WIDEST, (2, count))
     state = np.concatenate([angles, rng.uniform(-FASTEST, FASTEST, (2, count))])
     x = np.concatenate([np.cos(angles), np.sin(angles), state[2:] / FASTEST])
     before = _masses(state)

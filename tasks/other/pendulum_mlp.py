@@ -65,12 +65,12 @@ class PendulumMLP(Task):
 
     scales: ClassVar = {
         "mini": {
-            "examples": (768, 256, 1024),
-            "seconds": 0.4,
+            "examples": (1024, 256, 1024),
+            "seconds": 0.6,
             "noise": 0.02,
-            "hidden": 40,
-            "layers": 2,
-            "batch_size": 32,
+            "hidden": 16,
+            "layers": 4,
+            "batch_size": 128,
             "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0)),
         },
         "paper": {
