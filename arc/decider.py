@@ -56,6 +56,8 @@ class Decider:
         self._optimizers = optimizers
         self.sketches = Sketches(optimizers.all) if optimizers.of_torch else None
         self.course = Course()
+        self.course_kept = Course()
+        """That of the good state: of a net that is put back, what came after it tells nothing."""
         self.notices = Notices()
 
     # -- what is seen --------------------------------------------------------------------------
@@ -109,6 +111,8 @@ class Decider:
             self.history.drop_period()
             return None
         found = self.recovery.judge(call, ends_period=self._ends_period)
+        if found.keep:
+            self.course_kept = self.course.copy()
         if found.reason:
             return self._go_back(found)
         if self._settings.anneals(self.epoch):
@@ -160,6 +164,8 @@ class Decider:
         if found.fresh or found.restore == "initial":
             self.history.clear()
             self.course = Course()
+        elif found.restore:
+            self.course = self.course_kept.copy()
         decision = self.recovery.carry_out(found, self.epoch)
         if decision.restored is not None:
             if self.sketches is not None:

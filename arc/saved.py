@@ -162,6 +162,7 @@ def _of_decider(decider: Decider) -> dict[str, Any]:
         "sketches": None if decider.sketches is None else decider.sketches.state_dict(),
         "told": sorted(decider.notices.told),
         "course": decider.course.state_dict(),
+        "course_kept": decider.course_kept.state_dict(),
         **decider.recovery.state_dict(),
     }
 
@@ -171,6 +172,7 @@ def _load_decider(decider: Decider, state: dict[str, Any]) -> None:
     decider.history.load_state_dict(state["history"])
     decider.notices.told = set(state["told"])
     decider.course = Course.from_state(state["course"])
+    decider.course_kept = Course.from_state(state.get("course_kept", state["course"]))
     if decider.sketches is not None:
         decider.sketches.load_state_dict(state["sketches"])
     decider.recovery.load_state_dict(state)

@@ -6,6 +6,7 @@ import functools
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -167,6 +168,12 @@ class Course:
     def since_best(self) -> int:
         """Calls since the lowest validation loss; 0 without one."""
         return self.count - self.val.lowest_at if self.val.count else 0
+
+    def copy(self) -> Self:
+        """The same, to come back to."""
+        found = copy(self)
+        found.calls, found.train, found.val = self.calls.copy(), copy(self.train), copy(self.val)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Plain types."""

@@ -15,7 +15,7 @@ from arc.policy.default import PAPER
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import verdict
-from arc.recovery.state import Situation, State, Verdict
+from arc.recovery.state import Situation, State, Verdict, in_start, relearns
 from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
 
@@ -70,7 +70,7 @@ class GoingBack:
         return found
 
     def _may_restart(self, now: Situation) -> bool:
-        return now.relearns or phases.in_start(self._state, now)
+        return now.relearns or in_start(self._state, now)
 
     def _situation(self, epoch: int, ends_period: bool) -> Situation:
         settings, total = self._settings, self._settings.total_calls
@@ -84,7 +84,7 @@ class GoingBack:
             start_calls=phases.START_PERIODS * settings.period,
             ends_period=ends_period,
             anneals=settings.anneals(epoch),
-            relearns=phases.relearns(epoch, total, settings.period),
+            relearns=relearns(epoch, total, settings.period),
         )
 
     def carry_out(self, found: Verdict, epoch: int) -> Decision:

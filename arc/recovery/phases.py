@@ -14,7 +14,7 @@ from typing import Final
 from arc.decision import two_digits
 from arc.history.course import Call
 from arc.policy.distance import SHARE
-from arc.recovery.state import DOUBTFUL, Restored, Situation, State, Verdict, again, taken_back
+from arc.recovery.state import DOUBTFUL, Restored, Situation, State, Verdict, again, in_start, taken_back
 from arc.recovery.yardstick import Yardstick
 
 TOO_HIGH: Final = 0.8
@@ -29,20 +29,18 @@ NINE_TENTHS: Final = 0.9
 """and of one in any case by this: what learns so fast is not spoilt."""
 FIRST: Final = 2
 """Calls in which a start is taken back; later the noise of a good LR looks alike."""
+LEAP: Final = 0.3
+"""Share of their norm by which weights move in a call that may have killed the net."""
 RESTART: Final = 0.1
 """Factor on the LR for a new start: a ruined net tells only that the LR was far too high."""
 START_PERIODS: Final = 3
 """Periods that count as the start."""
-RESTARTS: Final = 8
-"""Most ways back to the initial state in a run."""
 CLEAR: Final = 2.0
 """Standard deviations by which a loss has to differ to be worse at the end of a period,"""
 SUDDEN: Final = 6.0
 """and at once."""
 SPANS: Final = 10.0
 """Before a run has learned, its loss is exploded so many times the span of its calls above its best."""
-UNKNOWN_LENGTH: Final = 20
-"""Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
 RESCUE: Final = 0.618**3
 """Factor on the LR of a way back to the last good state: three of the paper's steps down."""
 LOWEST_SHARE: Final = 0.01
@@ -64,17 +62,6 @@ def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
     return Verdict(state=after, good=True, keep=now.copies and (trial is None or ends))
 
 
-def in_start(state: State, now: Situation) -> bool:
-    """Whether what ruins the run leads back to the initial state."""
-    start = state.good_calls < now.start_calls and state.restarts < RESTARTS
-    return start and now.has("initial") and now.relearns
-
-
-def relearns(epoch: int, total: int | None, period: int) -> bool:
-    """Whether what is left of a run after ``epoch`` calls would do to begin again."""
-    return 2 * epoch <= total if total else epoch <= max(UNKNOWN_LENGTH, 6 * period)
-
-
 # -- the rules --------------------------------------------------------------------------------
 
 
@@ -83,9 +70,8 @@ def _broken(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdic
     lost = call.moved is not None and not call.moved.finite
     if not lost and call.bad <= 0.5 and math.isfinite(call.mean):
         return None
-    trouble = (
-        "the weights are not finite" if lost else f"{call.bad:.0%} of the training losses are not finite"
-    )
+    what = "the weights" if lost else f"{call.bad:.0%} of the training losses"
+    trouble = f"{what} are not finite"
     if state.trial is not None and now.has("good"):
         reason = f"{trouble} after a raise, went back to the state before it"
         return taken_back(state, reason, restore="good")
@@ -101,11 +87,10 @@ def _trial(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict
         return None
     told = call.distance > TOO_HIGH and trial.holds(call)
     if told and now.lowers and not now.anneals and _spoilt(call, yard):
-        reason = (
-            f"a raise to an LR about {two_digits(10**call.distance)} times too high, "
-            "went back to the state before it"
-        )
-        return replace(taken_back(state, reason, restore="good"), factor=10 ** (-SHARE * call.distance))
+        far = two_digits(10**call.distance)
+        reason = f"a raise to an LR about {far} times too high, went back to the state before it"
+        back = taken_back(state, reason, restore="good")  # where the LR was told too low: to no lower one
+        return replace(back, factor=max(back.factor, 10 ** (-SHARE * call.distance)))
     clear = CLEAR if now.ends_period and trial.judged(call) else SUDDEN
     if not yard.worse(call, trial.mean, trial.val_loss, clear):
         return None
@@ -139,6 +124,22 @@ def _spoilt(call: Call, yard: Yardstick) -> bool:
     return call.moved.distance > SPOILT * call.moved.start
 
 
+def _leap(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
+    """Weights that moved far in one call, at an LR that is told too high, and all losses got worse.
+
+    A net may die there and its loss stay finite, even below where it began; a lower LR does not revive it.
+    """
+    if not now.explosions or call.moved is None or not call.moved.shift > LEAP:
+        return None
+    worse = yard.worse(call, yard.last, yard.val_loss, CLEAR)
+    if not (worse and call.distance > DOUBTFUL and yard.best < state.leapt_best):
+        return None
+    after = replace(state, trial=None, blown=0, leapt_best=yard.best)
+    trouble = f"the weights leapt by {call.moved.shift:.0%} and all losses got worse"
+    found = _back(after, trouble, call, yard, now)
+    return replace(found, factor=max(found.factor, 10 ** (-SHARE * call.distance)))
+
+
 def _explosion(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict | None:
     """A loss that has lost all that was learned, two calls in a row and not coming down.
 
@@ -169,6 +170,7 @@ _RULES: Final[tuple[Callable[[State, Call, Yardstick, Situation], Verdict | None
     _broken,
     _trial,
     _too_high,
+    _leap,
     _explosion,
 )
 

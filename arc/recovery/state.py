@@ -17,6 +17,11 @@ DOUBTFUL: Final = 0.4
 LONGEST: Final = 4
 """and the calls after which it ends in any case."""
 
+RESTARTS: Final = 8
+"""Most ways back to the initial state in a run."""
+UNKNOWN_LENGTH: Final = 20
+"""Calls (or six periods, if that is more) in which a run of unknown length may still begin again."""
+
 
 class Trial(NamedTuple):
     """The call after which the LR was raised: its losses, the factor, its number; and the new LR."""
@@ -57,8 +62,8 @@ class State:
         restarts: ways back to it so far.
         blown: calls in a row with an exploded loss; ``blown_mean`` is the last one's mean.
         trial: while a raise is on trial.
-        exploded_best, trial_best: best mean when an explosion, a failed trial last led back: without a
-            better one since, the same reason does not lead back again.
+        exploded_best, trial_best, leapt_best: best mean when an explosion, a failed trial, a leap last led
+            back: without a better one since, the same reason does not lead back again.
     """
 
     good_calls: int = 0
@@ -68,6 +73,7 @@ class State:
     trial: Trial | None = None
     exploded_best: float = math.inf
     trial_best: float = math.inf
+    leapt_best: float = math.inf
 
     def moved(self, call: Call, factor: float) -> State:
         """The same after a decision that moved the LR: a raise is on trial, what is lowered of it is less."""
@@ -120,6 +126,17 @@ class Situation:
     def has(self, name: Restored) -> bool:
         """Whether that copy can be put back."""
         return self.copies and name in self.there
+
+
+def in_start(state: State, now: Situation) -> bool:
+    """Whether what ruins the run leads back to the initial state."""
+    start = state.good_calls < now.start_calls and state.restarts < RESTARTS
+    return start and now.has("initial") and now.relearns
+
+
+def relearns(epoch: int, total: int | None, period: int) -> bool:
+    """Whether what is left of a run after ``epoch`` calls would do to begin again."""
+    return 2 * epoch <= total if total else epoch <= max(UNKNOWN_LENGTH, 6 * period)
 
 
 @dataclass(frozen=True, kw_only=True)

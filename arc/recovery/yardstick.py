@@ -114,6 +114,11 @@ class Yardstick:
         return self._first_noise
 
     @property
+    def last(self) -> float:
+        """The mean training loss of the last good call; infinite before the first."""
+        return self._means[-1] if self._means else math.inf
+
+    @property
     def val_loss(self) -> float | None:
         """The last validation loss of a good call."""
         return self._vals[-1] if self._vals else None

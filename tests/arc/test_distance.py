@@ -186,11 +186,11 @@ def test_a_start_far_too_high_begins_again() -> None:
 
 
 class Changing(Estimator):
-    """Says far too high first, and far too low ever after."""
+    """Says one distance after the other; by default far too high first, and far too low ever after."""
 
-    def __init__(self) -> None:
+    def __init__(self, *distances: float) -> None:
         super().__init__()
-        self.answers = iter([saying(1.5), *[saying(-3.0)] * 9])
+        self.answers = iter([saying(d) for d in distances or (1.5, *[-3.0] * 9)])
 
     def forward(self, windows: torch.Tensor, numbers: torch.Tensor) -> Answer:
         return next(self.answers)(windows, numbers)
@@ -201,6 +201,16 @@ def test_what_was_too_high_is_not_tried_again() -> None:
         controller = drive(Changing(), calls=4, lr=0.03)
     raises = [d.lr_after[0] for d in controller.decisions if d.action is arc.Action.RAISE]
     assert raises and max(raises) == pytest.approx(0.03 * 10**-0.5)
+
+
+def test_of_a_state_that_is_put_back_the_network_sees_what_came_before_it() -> None:
+    """The calls in between are of other weights: what they tell of the LR is wrong."""
+    with pytest.warns(RecoveryWarning, match="100 times too high, went back"):
+        controller = drive(Changing(0.0, 0.0, -2.0, 2.0, 0.0), calls=5, lr=0.03)
+    back = next(d for d in controller.decisions if d.source == "trial")
+    assert (back.epoch, back.restored) == (4, 3)
+    course = controller._decider.course
+    assert course.count == 4 and [c.lr for c in course.calls] == pytest.approx([0.03] * 4, rel=0.1)
 
 
 def test_near_the_best_lr_the_actions_decide_once_a_period() -> None:

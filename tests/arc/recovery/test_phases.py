@@ -15,12 +15,11 @@ from arc.recovery.phases import (
     LOWEST_SHARE,
     RESCUE,
     RESTART,
-    RESTARTS,
     SPOILT,
     TOO_HIGH,
     verdict,
 )
-from arc.recovery.state import DOUBTFUL, LONGEST, Situation, State, Trial
+from arc.recovery.state import DOUBTFUL, LONGEST, RESTARTS, Situation, State, Trial
 from arc.recovery.yardstick import Yardstick
 
 NOW = Situation(
@@ -173,10 +172,13 @@ def test_while_the_noise_is_not_known_no_raise_is_judged() -> None:
 
 
 def test_a_raise_that_went_too_far_is_taken_back_with_its_state() -> None:
-    """Its loss may fall; the weights are spoilt all the same."""
+    """Its loss may fall, the weights are spoilt. Not to a lower LR than that before the raise."""
     found = verdict(raised(), call(0.9, distance=1.0, moved=FAR), seen(*LEARNED), NOW)
     assert (found.restore, found.source) == ("good", "trial")
-    assert found.factor == pytest.approx(10**-0.8) and found.state.trial is None
+    assert found.factor == pytest.approx(1 / 1.618) and found.state.trial is None
+    leapt = RUNNING.moved(call(0.94), 100.0)
+    far = verdict(leapt, call(0.9, distance=1.0, moved=FAR, lr=10.0), seen(*LEARNED), NOW)
+    assert (far.restore, far.factor) == ("good", pytest.approx(10**-0.8))
     near = verdict(raised(), call(0.9, distance=1.0), seen(*LEARNED), NOW)
     high = verdict(raised(), call(0.9, distance=0.9 * TOO_HIGH, moved=FAR), seen(*LEARNED), NOW)
     assert near.restore is high.restore is None
@@ -288,6 +290,37 @@ def test_there_is_an_end_to_starts() -> None:
 )
 def test_no_start_is_judged_without_copies_in_the_anneal_or_too_late(now: Situation) -> None:
     assert verdict(State(good_calls=1), call(2.4, distance=2.0, moved=FAR), seen(2.3), now).restore is None
+
+
+# -- weights that leap --------------------------------------------------------------------------------------
+
+
+def leapt(**more: Any) -> Call:
+    """The weights moved by half their norm, the LR is told too high, and the loss rose beyond its noise."""
+    far = replace(SOUND, tensor_step=(-1.0, -0.5, -0.3, 0.0, 0.1))
+    return call(1.2, **({"moved": far, "distance": 0.5} | more))
+
+
+def test_weights_that_leap_at_an_lr_too_high_lead_back_to_before() -> None:
+    """A net may have died there: its loss, still below where it began, would never fall again."""
+    found = verdict(RUNNING, leapt(), seen(*LEARNED), NOW)
+    assert (found.restore, found.source, found.good) == ("good", "guard", False)
+    assert found.factor == pytest.approx(10 ** (-0.8 * 0.5)) and "leapt by 50%" in found.reason
+    without = verdict(RUNNING, leapt(), seen(*LEARNED), replace(NOW, copies=False))
+    assert without.restore is None and without.factor == found.factor
+
+
+@pytest.mark.parametrize(
+    "more", [{"moved": SOUND}, {"distance": 0.9 * DOUBTFUL}, {"distance": -1.0}, {"mean": 0.93}]
+)
+def test_a_leap_takes_weights_distance_and_loss(more: dict[str, Any]) -> None:
+    assert not verdict(RUNNING, leapt(**more), seen(*LEARNED), NOW).reason
+
+
+def test_a_leap_leads_back_once_until_there_is_a_better_call() -> None:
+    state = verdict(RUNNING, leapt(), seen(*LEARNED), NOW).state
+    assert not verdict(state, leapt(), seen(*LEARNED), NOW).reason
+    assert verdict(state, leapt(), seen(*LEARNED, 0.5), NOW).restore == "good"
 
 
 # -- explosions --------------------------------------------------------------------------------
