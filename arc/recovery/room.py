@@ -17,6 +17,7 @@ from arc.policy.default import PAPER
 from arc.recovery.copies import Copies
 from arc.recovery.modules import holder
 from arc.recovery.nested import usable
+from arc.recovery.run_state import with_inner
 from arc.settings import Settings
 from arc.tensors import local
 
@@ -66,12 +67,15 @@ def nbytes(optimizers: Any, model: nn.Module | None = None) -> int:
     where the group has ``betas``, one where it has a momentum, else two unless the group is plain SGD's.
     """
     total = sum(_size(b) for b in model.buffers()) if model is not None else 0
-    for optimizer in listed(optimizers):
+    seen: set[int] = set()
+    for optimizer in with_inner(listed(optimizers)):
         states = getattr(optimizer, "state", {})
         for group in optimizer.param_groups:
             for parameter in group.get("params", ()):
                 own, state = _size(parameter), states.get(parameter)
-                total += own + (sum(_sizes(state)) if state else own * _tensors_to_come(group))
+                total += sum(_sizes(state)) if state else own * _tensors_to_come(group)
+                total += 0 if id(parameter) in seen else own
+                seen.add(id(parameter))
     return total
 
 
