@@ -81,8 +81,8 @@ class GoingBack:
                 raise  # what was asked for cannot be done, and nothing is lost yet
             self.copies = None
             warnings.warn(
-                f"call {call}: no copy could be taken ({type(error).__name__}: {error!s:.200}): from here on ARC "
-                "guards the LR alone; rollback=False asks for no copies",
+                f"call {call}: no copy could be taken ({type(error).__name__}: {error!s:.200}): from here on "
+                "ARC guards the LR alone; rollback=False asks for no copies",
                 RecoveryWarning,
                 stacklevel=5,
             )
