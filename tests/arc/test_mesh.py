@@ -1,4 +1,4 @@
-"""Meshes of two dimensions: what is sharded, replicated or both is seen, copied and saved as if it were whole."""
+"""Meshes of two dimensions: what is sharded or replicated is seen, copied and saved as whole weights."""
 
 import json
 from pathlib import Path
