@@ -24,7 +24,7 @@ from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.room import asked_for
 from arc.saved import Saved
-from arc.settings import Mode, Settings, renamed
+from arc.settings import Mode, Settings, renamed, whole
 from arc.tensors import number
 from arc.view.log_writer import Journal
 from arc.view.plot import Logged
@@ -34,44 +34,39 @@ if TYPE_CHECKING:
 
 
 class Controller(Saved):
-    """Changes an optimizer's LR while it trains, from the losses alone.
+    """Changes an optimizer's LR while it trains, from how its weights move and from its losses.
 
     Call :meth:`record` with the training loss of every optimizer step and :meth:`step` once per epoch
-    (or per evaluation); every ``period`` calls of ``step`` the network raises, keeps or lowers the LR.
+    (or per evaluation).
 
     Args:
         optimizer: any torch optimizer, or a list of those that train one model (Muon and AdamW). One decision
-            multiplies all groups of all of them, so their ratios stay; a group at 0 stays at 0. With a
-            decoupled weight decay (AdamW) the decay per step is LR times weight_decay, so it moves with
-            the LR.
-        network: the classifier; the shipped controller by default.
+            multiplies all groups of all of them, so their ratios stay; a group at 0 stays at 0. A decoupled
+            weight decay (AdamW's), LR times ``weight_decay`` a step, moves with the LR.
+        network: what judges the training; the shipped one by default.
         policy: the rules around the network: ``default``, ``paper`` (none) or an :class:`arc.Policy`.
-        period: calls of ``step`` from one decision to the next.
+        period: calls of ``step`` from one decision to the next near the best LR; far from it any decides.
         total_calls: calls of ``step`` in the whole training; over the last of them the LR is annealed. If the
             training goes on, so do the decisions, from the LR that the anneal has left; that is said once.
-        min_lr: no move carries a group's LR below it.
-        max_lr: no move carries a group's LR above it.
-        warmup: calls of ``record`` during which nothing changes and nothing is remembered.
-        model: what ``lr0="auto"`` works on; its buffers ``rollback`` keeps along, which without it are those
-            of the modules that hold the optimizer's parameters.
-        rollback: keeps the initial and the last good state of the optimizer's parameters and its own, at
-            most two copies: ``"auto"`` where they take under a quarter of the free host memory (else the LR
-            alone is guarded, which is said once), True in host memory in any case, a path in files there,
-            False not at all. What leads back is in docs/controller.md.
-        extra_state: objects with ``state_dict`` and ``load_state_dict`` (a GradScaler, an EMA) that are
-            kept and restored along.
+        min_lr, max_lr: no move carries a group's LR beyond them.
+        warmup: optimizer steps during which nothing changes and nothing is remembered.
+        model: what ``lr0="auto"`` works on, and whose buffers ``rollback`` keeps along; without it those of
+            the modules that hold the parameters.
+        rollback: keeps the initial and the last good state to go back to, two copies at most: ``"auto"``
+            where they take under a quarter of the free host memory (else the LR alone is guarded, which is
+            said once), True in any case, a path in files there, False not at all (docs/controller.md).
+        extra_state: objects with ``state_dict`` and ``load_state_dict`` (a GradScaler, an EMA) kept along.
         on_restore: called with the decision after a state was put back.
         mode: ``advise`` fills ``decisions`` and touches nothing.
         scheduler: torch schedulers on the same optimizer; their base LRs are scaled along.
         lr0: ``auto`` searches the initial LR first (:func:`arc.suggest_lr`).
-        loss_fn: for that search, ``loss_fn(model, batch)`` to a scalar tensor.
-        train_batches: for that search, batches that can be iterated again.
-        val_fn: for that search, the validation loss of the model as it is.
+        loss_fn, train_batches, val_fn: for that search: ``loss_fn(model, batch)`` to a scalar tensor, batches
+            that can be iterated again, the validation loss of the model as it is.
         log_dir: directory of a log that grows with every call, for ``python -m arc watch`` and ``replay``.
         writer: a ``torch.utils.tensorboard.SummaryWriter`` that gets LR, losses, decisions and settings.
         process_group: of the ranks that train this model together, where they are not all ranks there are.
-        verbose: says every decision in one line on standard error (above tqdm's bars): True, False, or None
-            for True with a terminal. A line of one's own: ``print(decision.line("step 1500"))``.
+        verbose: says every decision in one line on standard error, above tqdm's bars; None: with a terminal.
+            A line of one's own: ``print(decision.line("step 1500"))``.
         total_epochs: the old name of ``total_calls``.
 
     Attributes:
@@ -161,22 +156,27 @@ class Controller(Saved):
             self._decider.history.losses.add(loss)
         self._records += 1
 
-    def step(self, val_loss: float | Tensor | None = None) -> Decision | None:
+    def step(self, val_loss: float | Tensor | None = None, *, steps: int | None = None) -> Decision | None:
         """End an epoch (or whatever lies between two calls), and decide when the period is over.
 
         Args:
             val_loss: validation loss, if one was measured.
+            steps: of the optimizer since the last call, where fewer losses were recorded (one mean).
 
         Returns:
             The decision, or None between decisions.
 
         Raises:
-            RuntimeError: no loss was recorded since the last call; a scheduler that was not passed drives
-                the LR; ranks of a distributed run that disagree or do not answer in time.
-            TypeError: ``val_loss`` is no number.
+            RuntimeError: no loss was recorded since the last call; a scheduler that was not passed drives the
+                LR; ranks that disagree or do not answer in time.
+            TypeError: ``val_loss`` is no number; ValueError: ``steps`` is no positive integer.
         """
         if self._skip == math.inf:
             return None
+        if steps is not None:
+            whole("steps", steps, 1, "optimizer steps since the last call")
+            unseen = max(0, steps - self._records)
+            self._records, self._skip = self._records + unseen, max(0, self._skip - unseen)
         val = None if val_loss is None else number(val_loss, "val_loss")
         records, self._records = self._records, 0
         losses = self._journal.losses(self._decider.history.losses)

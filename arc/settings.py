@@ -45,10 +45,10 @@ class Settings:
     mode: Mode
 
     def __post_init__(self) -> None:
-        _whole("period", self.period, 1, "calls of step() from one decision to the next")
-        _whole("warmup", self.warmup, 0, "calls of record() during which nothing changes")
+        whole("period", self.period, 1, "calls of step() from one decision to the next")
+        whole("warmup", self.warmup, 0, "calls of record() during which nothing changes")
         if self.total_calls is not None:
-            _whole("total_calls", self.total_calls, 1, "calls of step() in the whole training, or None")
+            whole("total_calls", self.total_calls, 1, "calls of step() in the whole training, or None")
         low, high = self.bounds
         for name in ("min_lr", "max_lr"):
             _positive(name, getattr(self, name))
@@ -122,7 +122,8 @@ class Settings:
         return left / (left + 1) if left > 0 else 1.0
 
 
-def _whole(name: str, value: Any, least: int, meaning: str) -> None:
+def whole(name: str, value: Any, least: int, meaning: str) -> None:
+    """ValueError where it is no integer, or too small."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"got {name}={value!r}, need an integer >= {least} ({meaning})")
 

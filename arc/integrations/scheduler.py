@@ -135,9 +135,7 @@ class Scheduler(ReduceLROnPlateau):
                 )
             once = math.isfinite(self._last) and not math.isfinite(value)  # a run that is broken stays it
             self.record(self._last if once else value)
-        # one loss, or one mean, may stand for many steps
-        self.controller._records = max(self.controller._records, self._stepped)
-        decision = self.controller.step(val_loss=value)
+        decision = self.controller.step(val_loss=value, steps=self._stepped or None)
         if decision is not None and self._says:
             say(decision.line(self.where and self.where()))
         self._recorded, self._stepped = False, 0

@@ -158,9 +158,8 @@ class ARCCallback(TrainerCallback):
             return
         if self._recorded:
             steps = state.global_step - self._step_seen  # a logged loss is a mean over several
-            self.controller._records = max(self.controller._records, steps)
             self._recorded, self._step_seen = False, state.global_step
-            decision = self.controller.step(val_loss=val_loss)
+            decision = self.controller.step(val_loss=val_loss, steps=steps or None)
             announce(decision, self._settings, self.where(args, state))
             self._log(decision)
         elif not self._outputs.seen and not self._told:

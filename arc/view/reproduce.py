@@ -106,10 +106,10 @@ def _drive(controller: Controller, stand_in: Any, log: RunLog, ratios: list[floa
             group["lr"] = lr
         controller._steering.left = lrs
         decider.epoch, decider.logged_movement = call.epoch - 1, seen.movement
-        for loss in seen.losses or [call.train_loss]:
+        losses = seen.losses or [call.train_loss]
+        for loss in losses:
             controller.record(loss)
-        controller._records *= seen.every
-        controller.step(call.val_loss)
+        controller.step(call.val_loss, steps=len(losses) * seen.every)
 
 
 def _policy(settings: dict[str, Any]) -> Policy:

@@ -156,3 +156,30 @@ def test_step_without_a_loss_is_refused(network: arc.Network) -> None:
     controller = arc.Controller(optimizer(0.1), network=network)
     with pytest.raises(RuntimeError, match=r"call record\(loss\)"):
         controller.step(val_loss=1.0)
+
+
+def test_one_mean_stands_for_the_steps_that_are_told() -> None:
+    """As a loop has it that records one mean an epoch: without them an LR far off waits ten epochs."""
+    first, told = (arc.Controller(optimizer(0.1), mode="advise") for _ in range(2))
+    for call in range(2):
+        for controller, steps in ((first, None), (told, 50)):
+            controller.record(1.0 / (call + 1))
+            controller.step(steps=steps)
+    assert [c._decider.course.held_steps for c in (first, told)] == [2, 100]
+
+
+def test_a_warmup_counts_steps_that_are_told() -> None:
+    controller = arc.Controller(optimizer(0.1), warmup=60, mode="advise")
+    for kept in (0, 0, 1):
+        controller.record(1.0)
+        controller.step(steps=50)
+        assert len(controller._decider.course.calls) == kept
+
+
+@pytest.mark.parametrize("steps", [0, -3, 1.5, True, "many"])
+def test_steps_that_are_no_positive_integer_are_refused(steps: Any) -> None:
+    controller = arc.Controller(optimizer(0.1))
+    controller.record(1.0)
+    with pytest.raises(ValueError, match=r"got steps=.*need an integer >= 1 \(optimizer steps since"):
+        controller.step(steps=steps)
+    controller.step(steps=4)

@@ -82,7 +82,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What any controller is given to record."""
     seen: list[float] = []
     monkeypatch.setattr(arc.Controller, "record", lambda self, loss: seen.append(float(loss)))
-    monkeypatch.setattr(arc.Controller, "step", lambda self, val_loss=None: None)
+    monkeypatch.setattr(arc.Controller, "step", lambda self, val_loss=None, steps=None: None)
     return seen
 
 
