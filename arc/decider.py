@@ -80,9 +80,10 @@ class Decider:
             losses=call.losses if self._ends_period else (),
         )
         parts = None if self.sketches is None else self.sketches.parts
-        call, copies = over_ranks(call, parts, copies=self.recovery.copies is not None, group=self._group)
-        if not copies and self.recovery.copies is not None:
-            self.recovery.copies = None
+        mine = self.recovery.kept
+        call, kept = over_ranks(call, parts, kept=mine, group=self._group)
+        self.recovery.keep_common(kept)
+        if mine and not kept:
             self.notices.no_copies(epoch)
         if not call.steps:
             raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")

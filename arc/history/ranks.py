@@ -6,7 +6,9 @@ cosine are made of is added up over the parts (:meth:`arc.history.sums.Sums.mean
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
@@ -43,8 +45,8 @@ def group_of(given: Any) -> Any:
 
 
 def over_ranks(
-    call: Call, parts: Sums | None = None, *, copies: bool = True, group: Any = None
-) -> tuple[Call, bool]:
+    call: Call, parts: Sums | None = None, *, kept: int = 1, group: Any = None
+) -> tuple[Call, int]:
     """The same call on every rank: losses averaged, movement that of the whole weights.
 
     Outside torch.distributed the call itself.
@@ -52,19 +54,19 @@ def over_ranks(
     Args:
         call: of this rank.
         parts: what its movement was made of, where some weights are sharded; None where each rank has all.
-        copies: whether this rank has a state to go back to.
+        kept: which states this rank has to go back to, as bits.
         group: process group of the ranks that train together; None: all.
 
     Returns:
-        The call, and whether all ranks have a state to go back to: one alone must not.
+        The call, and the states that all ranks have to go back to: one alone must not.
 
     Raises:
         RuntimeError: ranks at different calls or LRs, or a rank that did not answer in time.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
-        return call, copies
+        return call, kept
     sums = [] if parts is None else parts.packed()
-    rows = _gathered([float(copies), *_packed(call), *_filled(sums, PACKED)], group)
+    rows = _gathered([float(kept), *_packed(call), *_filled(sums, PACKED)], group)
     calls = [_unpacked(row[1:]) for row in rows]
     for name in _COMMON:
         values = [getattr(one, name) for one in calls]
@@ -76,24 +78,28 @@ def over_ranks(
     whole = merged(calls)
     if all(row[-PACKED - 1] for row in rows):
         whole = replace(whole, moved=Sums.mean([row[-PACKED:] for row in rows]).movement())
-    return whole, all(row[0] for row in rows)
+    return whole, functools.reduce(operator.and_, (int(row[0]) for row in rows))
 
 
 def merged(calls: list[Call]) -> Call:
-    """One call for all ranks: means over the ranks that have a value."""
-    stride = max(one.stride for one in calls)
+    """One call for all ranks: means over those that have a value.
+
+    Losses are those of the ranks that recorded some: of a pipeline only the last stage does.
+    """
+    told = [one for one in calls if one.steps] or calls
+    stride = max(one.stride for one in told)
     val_losses = [one.val_loss for one in calls if one.val_loss is not None]
-    means: dict[str, Any] = {name: _mean([getattr(one, name) for one in calls]) for name in _MEANS}
-    rows = {name: _columns([getattr(one, name) for one in calls]) for name in ("means", "spreads", "blocks")}
+    means: dict[str, Any] = {name: _mean([getattr(one, name) for one in told]) for name in _MEANS}
+    rows = {name: _columns([getattr(one, name) for one in told]) for name in ("means", "spreads", "blocks")}
     return replace(
         calls[0],
         **means | rows,
-        steps=min(one.steps for one in calls),
-        kept=min(one.kept for one in calls),
+        steps=min(one.steps for one in told),
+        kept=min(one.kept for one in told),
         moved=_moved([one.moved for one in calls if one.moved is not None]),
         val_loss=_mean(val_losses) if val_losses else None,
         stride=stride,
-        losses=_columns([one.losses[:: stride // one.stride] for one in calls]),
+        losses=_columns([one.losses[:: stride // one.stride] for one in told]),
     )
 
 

@@ -33,7 +33,7 @@ class Copies:
 
     Copies from a CUDA device run on a side stream into pinned memory; the optimizers' next step waits for
     them. Who writes parameters otherwise before that step calls :meth:`hold` first. Memory of a copy is
-    used again by the next one.
+    used again by the next one of its name, and free once it is dropped.
 
     Args:
         optimizers: one torch optimizer or several.
@@ -97,14 +97,6 @@ class Copies:
         state = self._kept.get(name)
         self._run.put(state)
         return state.call
-
-    def keep_as(self, name: str, other: str) -> None:
-        """Keep the copy ``name`` under a second name, whatever ``name`` becomes; in memory both are one copy.
-
-        Raises:
-            KeyError: no such copy.
-        """
-        self._kept.put(other, self._kept.get(name))
 
     def drop(self, name: str) -> None:
         """Forget a copy; nothing happens if there is none."""

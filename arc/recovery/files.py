@@ -31,7 +31,7 @@ class Folder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = local("rollback", path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._made()
         self._run = uuid.uuid4().hex[:16]
         self._pinned: list[set[str]] = []
 
@@ -41,10 +41,18 @@ class Folder:
         file = next(
             f for i in itertools.count() if not self._is_pinned(f := f"{stem}{f'-{i}' if i else ''}.pt")
         )
-        partial = self.path / f"{file}.partial"
-        torch.save({"run": self._run, "file": file, "state": state}, partial)
-        partial.replace(self.path / file)
+        partial = self._made() / f"{file}.partial"
+        try:
+            torch.save({"run": self._run, "file": file, "state": state}, partial)
+            partial.replace(self.path / file)
+        except Exception:
+            partial.unlink(missing_ok=True)  # of a full disk
+            raise
         return file
+
+    def _made(self) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)  # once more where somebody has cleared it away
+        return self.path
 
     def pin(self, files: set[str]) -> None:
         """A state that refers to these files was saved: they stay, those of the third last state may go."""
@@ -71,12 +79,17 @@ class Files:
     """
 
     def __init__(self, run: RunState, folder: str | Path) -> None:
-        self.calls: dict[str, int] = {}
-        """The copies that there are, and the call that each was taken in."""
+        self._calls: dict[str, int] = {}
         self._run = run
         self._folder = Folder(folder)
         self._files: dict[str, str] = {}
         self._memory = Copy()  # of the copy that is being written
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """The copies whose files are there, and the call that each was taken in."""
+        folder = self._folder.path
+        return {name: call for name, call in self._calls.items() if (folder / self._files[name]).exists()}
 
     def take(self, name: str, call: int) -> None:
         """Copy the present state (TypeError: a state that no file can hold)."""
@@ -97,7 +110,7 @@ class Files:
         """Write a copy under a name, in place of another one."""
         file = self._folder.write(name, state.call, self._run.encoded(state))
         before = self._files.get(name)
-        self._files[name], self.calls[name] = file, state.call
+        self._files[name], self._calls[name] = file, state.call
         if before is not None and before != file:
             self._folder.delete(before)
 
@@ -106,11 +119,11 @@ class Files:
         for name, file in files.items():
             payload = read(self._folder.path / file)
             if payload is not None and (state := self._run.decoded(payload)) is not None:
-                self._files[name], self.calls[name] = file, state.call
+                self._files[name], self._calls[name] = file, state.call
 
     def drop(self, name: str) -> None:
         """Forget a copy; nothing happens if there is none."""
-        if self.calls.pop(name, None) is not None:
+        if self._calls.pop(name, None) is not None:
             self._folder.delete(self._files.pop(name))
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from arc.policy.default import PAPER
 from arc.recovery import phases
 from arc.recovery.copies import Copies
 from arc.recovery.phases import verdict
-from arc.recovery.state import Situation, State, Verdict, in_start, relearns
+from arc.recovery.state import Restored, Situation, State, Verdict, in_start, relearns
 from arc.recovery.yardstick import Yardstick
 from arc.settings import Settings
 
+NAMES: Final[tuple[Restored, ...]] = ("initial", "good")
+"""Of the copies."""
 BELOW: Final = 10**-0.5
 """Share of an LR at which the run broke or overfitted that no raise goes beyond."""
 
@@ -44,8 +46,7 @@ class GoingBack:
         self._state = State()
         self._yard = Yardstick()
         self._ceiling = math.inf
-        if copies is not None:
-            copies.take("initial")
+        self._take("initial", 0)
 
     @property
     def val_noise(self) -> float:
@@ -63,11 +64,44 @@ class GoingBack:
         if found.good:
             self._yard.add(call)
         if self.copies is not None:
-            if found.keep:
-                self.copies.take("good", call=call.epoch)
             if not found.reason and "initial" in self.copies.names and not self._may_restart(now):
                 self.copies.drop("initial")  # nothing leads back to it any more
+            if found.keep:
+                self._take("good", call.epoch)
         return found
+
+    def _take(self, name: Restored, call: int) -> None:
+        """Copy the present state; what cannot be copied ends no training: the LR alone is guarded then."""
+        if self.copies is None:
+            return
+        try:
+            self.copies.take(name, call=call)
+        except Exception as error:
+            if not call and self._settings.rollback != "auto":
+                raise  # what was asked for cannot be done, and nothing is lost yet
+            self.copies = None
+            warnings.warn(
+                f"call {call}: no copy could be taken ({type(error).__name__}: {error!s:.200}): from here on "
+                "ARC guards the LR alone; rollback=False asks for no copies",
+                RecoveryWarning,
+                stacklevel=5,
+            )
+
+    @property
+    def kept(self) -> int:
+        """Which states there are to go back to, as bits: the lowest that any are kept, then :data:`NAMES`."""
+        if self.copies is None:
+            return 0
+        return 1 + sum(2 << i for i, name in enumerate(NAMES) if name in self.copies.names)
+
+    def keep_common(self, kept: int) -> None:
+        """Forget what not all ranks have (:attr:`kept`, of all): they go back together or not at all."""
+        if self.copies is not None:
+            for i, name in enumerate(NAMES):
+                if not kept & 2 << i:
+                    self.copies.drop(name)
+            if not kept:
+                self.copies = None
 
     def _may_restart(self, now: Situation) -> bool:
         return now.relearns or in_start(self._state, now)

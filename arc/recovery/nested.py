@@ -31,8 +31,8 @@ class Kept:
 
 
 def usable(tensor: Any) -> bool:
-    """Whether the tensor has values that can be written in place: no lazy parameter, no expanded view."""
-    if is_lazy(tensor):
+    """Whether the tensor has values that can be written in place: none that is lazy, meta, or expanded."""
+    if is_lazy(tensor) or tensor.is_meta:
         return False
     own = local(tensor)
     return own.layout == torch.strided and not any(

@@ -17,6 +17,7 @@ from arc.policy.default import PAPER
 from arc.recovery.copies import Copies
 from arc.recovery.modules import holder
 from arc.recovery.nested import usable
+from arc.recovery.run_state import with_inner
 from arc.settings import Settings
 from arc.tensors import local
 
@@ -32,15 +33,16 @@ def asked_for(
 ) -> Copies | None:
     """The copies that a controller's settings ask for; None where ``auto`` finds no room for them.
 
-    None, too, of optimizers that are not torch's: nobody knows what they hold. Without ``model`` the module
-    that holds the parameters is looked for, so that its buffers come along all the same.
+    None, too, of optimizers that are not torch's: nobody knows what they hold; of a wrapper that is said.
+    Without ``model`` the module that holds the parameters is looked for, so that its buffers come along.
 
     Raises:
-        ValueError: ``model`` is no module.
+        ValueError: ``model`` is no module; copies were asked for, and an optimizer is not torch's.
     """
     asked = settings.rollback
-    if not all(isinstance(one, torch.optim.Optimizer) for one in optimizers):
-        return None
+    for one in optimizers:
+        if not isinstance(one, torch.optim.Optimizer):
+            return _unknown(one, settings)
     if model is not None and not isinstance(model, nn.Module):
         raise ValueError(f"got model={model!r:.80}, need a torch module or None")
     if asked is False or settings.mode == "advise" or (asked == "auto" and settings.policy is PAPER):
@@ -59,6 +61,23 @@ def asked_for(
     return Copies(optimizers, model, extra_state=extra_state, folder=folder)
 
 
+def _unknown(optimizer: Any, settings: Settings) -> None:
+    what = f"got an optimizer of type {type(optimizer).__name__}, which is not torch's"
+    inside = isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer)
+    remedy = "; pass the torch optimizer inside it, .optimizer, if that holds the model's own parameters"
+    if settings.rollback not in (False, "auto"):
+        raise ValueError(
+            f"got rollback={settings.rollback!r:.60} and {what[4:]}: ARC cannot copy its state"
+            f"{remedy if inside else '; leave rollback out'}"
+        )
+    if inside and settings.rollback == "auto" and settings.mode == "control":
+        warnings.warn(
+            f"{what}: ARC sees no weights of it, and guards the LR alone{remedy}",
+            RecoveryWarning,
+            stacklevel=4,
+        )
+
+
 def nbytes(optimizers: Any, model: nn.Module | None = None) -> int:
     """Bytes of one copy: parameters, optimizer state and, with a model, its buffers; this rank's shards.
 
@@ -66,12 +85,15 @@ def nbytes(optimizers: Any, model: nn.Module | None = None) -> int:
     where the group has ``betas``, one where it has a momentum, else two unless the group is plain SGD's.
     """
     total = sum(_size(b) for b in model.buffers()) if model is not None else 0
-    for optimizer in listed(optimizers):
+    seen: set[int] = set()
+    for optimizer in with_inner(listed(optimizers)):
         states = getattr(optimizer, "state", {})
         for group in optimizer.param_groups:
             for parameter in group.get("params", ()):
                 own, state = _size(parameter), states.get(parameter)
-                total += own + (sum(_sizes(state)) if state else own * _tensors_to_come(group))
+                total += sum(_sizes(state)) if state else own * _tensors_to_come(group)
+                total += 0 if id(parameter) in seen else own
+                seen.add(id(parameter))
     return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import torch
@@ -29,7 +29,8 @@ class RunState:
     """What of a run is copied: parameters, optimizer state, buffers, further objects.
 
     Args:
-        optimizers: whose parameters and state; of their groups the counters, not the hyperparameters.
+        optimizers: whose parameters and state; of their groups the counters, not the hyperparameters. Those
+            that they hold come along (:func:`with_inner`).
         model: its buffers.
         extra: objects with ``state_dict()`` and ``load_state_dict()``.
 
@@ -41,7 +42,7 @@ class RunState:
     """
 
     def __init__(self, optimizers: list[Any], model: nn.Module | None, extra: Sequence[Any]) -> None:
-        self.optimizers = optimizers
+        self.optimizers = with_inner(optimizers)
         self.streams = Streams()
         self._model = model
         self._extra = list(extra)
@@ -96,12 +97,16 @@ class RunState:
     def put(self, kept: Copy) -> None:
         """Put a copy back, in place; it stays valid."""
         self._put_extra(kept.extra)  # the only part that can refuse: before anything else changes
+        modes = [_trains(optimizer) for optimizer in self.optimizers]
         with torch.no_grad():
             for optimizer, states, counters in zip(self.optimizers, kept.states, kept.counters, strict=True):
                 self._put_optimizer(optimizer, kept.parameters, states, counters)
             for key, buffer in self._buffers():
                 if fits(kept.buffers.get(key), buffer):
                     write(buffer, kept.buffers[key])
+        for optimizer, trains in zip(self.optimizers, modes, strict=True):
+            if trains is not None and trains != _trains(optimizer):
+                (optimizer.train if trains else optimizer.eval)()
         arrive([*self.parameters(), *(buffer for _, buffer in self._buffers())])
 
     def _put_optimizer(
@@ -149,6 +154,33 @@ class RunState:
     def decoded(self, payload: dict[str, Any]) -> Copy | None:
         """What :meth:`encoded` was given; None for one of other parameters (number or shapes)."""
         return Copy.decoded(payload, self.parameters(), len(self.optimizers))
+
+
+def with_inner(optimizers: Iterable[Any]) -> list[Any]:
+    """The optimizers, each followed by those that it holds: SAM's and Lookahead's base, a rank's of ZeRO.
+
+    They keep states of their own for the same parameters. One whose state is the outer one's is left out.
+    """
+    found: list[Any] = []
+    waiting = list(optimizers)
+    while waiting:
+        one = waiting.pop(0)
+        state = getattr(one, "state", one)
+        if any(one is other or state is getattr(other, "state", None) for other in found):
+            continue
+        found.append(one)
+        held = getattr(one, "__dict__", {}).values()
+        waiting[:0] = [value for value in held if isinstance(value, torch.optim.Optimizer)]
+    return found
+
+
+def _trains(optimizer: Any) -> bool | None:
+    """Whether a Schedule-Free optimizer's weights are those that it trains; None of any other.
+
+    A copy may come from its other mode, in which it refuses to step.
+    """
+    modes = [group["train_mode"] for group in optimizer.param_groups if "train_mode" in group]
+    return bool(modes[0]) if modes and hasattr(optimizer, "train") else None
 
 
 def _at(values: Sequence[Any] | None, place: int) -> Any:

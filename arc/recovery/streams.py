@@ -28,6 +28,11 @@ class Streams:
         self._held = True
         self._hooked = False
 
+    def __reduce__(self) -> tuple[type[Streams], tuple[()]]:
+        """Neither streams nor the hooks on optimizers are copied or pickled: a copy has its own."""
+        self.finish()
+        return Streams, ()
+
     def begin(self) -> None:
         """Copies from now on see what the devices' current streams have computed up to here."""
         self.finish()

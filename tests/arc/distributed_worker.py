@@ -81,7 +81,7 @@ def _other_lr(rank: int, world: int, path: str) -> str:
 def _empty(rank: int, world: int, path: str) -> str:
     controller, _ = _controller(path)
     try:
-        epoch(controller, [] if rank == world - 1 else [1.0])
+        epoch(controller, [])
     except RuntimeError as error:
         return str(error)
     return "no error"
@@ -160,6 +160,43 @@ def _no_room(rank: int, world: int, path: str) -> list[Any]:
     return [decision.restored, lr_of(sgd)]
 
 
+def _one_is_gone(rank: int, world: int, path: str) -> Any:
+    """The last rank has lost its initial state: nobody goes back there alone, but all to the good one."""
+    controller, _ = _controller(path, period=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecoveryWarning)
+        epoch(controller, falling(0))
+        copies = controller._decider.recovery.copies
+        assert copies is not None and set(copies.names) == {"initial", "good"}
+        if rank == world - 1:
+            copies.drop("initial")
+        decision = epoch(controller, [float("nan")] * 10)
+    assert decision is not None
+    return decision.restored
+
+
+def _no_losses(rank: int, world: int, path: str) -> list[Any]:
+    """Stages of a pipeline: parameters of their own, and the last stage alone has losses."""
+    torch.manual_seed(rank)
+    weights = [nn.Parameter(torch.randn(3 + rank)) for _ in range(1 + rank)]
+    sgd = torch.optim.SGD(weights, lr=0.1)
+    controller = arc.Controller.from_pretrained(path, sgd, period=1)
+    good: list[list[float]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecoveryWarning)
+        for e in range(4):
+            for weight in weights:
+                weight.data.mul_(0.9)
+            good = [weight.tolist() for weight in weights]
+            epoch(controller, falling(e) if rank == world - 1 else [], val_loss=None)
+        for weight in weights:
+            weight.data.fill_(float("nan") if rank == world - 1 else 7.0)  # it breaks in the last stage
+        decision = epoch(controller, [float("nan")] * 10 if rank == world - 1 else [])
+    assert decision is not None
+    assert [weight.tolist() for weight in weights] == good, "each stage has its own weights back"
+    return [decision.restored, lr_of(sgd), [d.probabilities for d in controller.decisions]]
+
+
 def _groups(rank: int, world: int, path: str) -> float:
     """Half of the ranks train one model, half another one, at another LR."""
     halves = [list(range(world // 2)), list(range(world // 2, world))]
@@ -204,6 +241,8 @@ def _rank(rank: int, world: int, path: str, folder: Path) -> None:
         _sharded,
         _initial_lr,
         _no_room,
+        _one_is_gone,
+        _no_losses,
         _groups,
     )
     found = {scenario.__name__[1:]: scenario(rank, world, path) for scenario in scenarios}

@@ -32,9 +32,12 @@ def test_ranks_agree_or_say_why_not(folder: Path, network: arc.Network, world: i
     ranks = [json.loads((folder / f"{world}-{rank}.json").read_text()) for rank in range(world)]
     first, last = ranks[0], ranks[-1]
     same = ("averaged", "uneven", "not_finite", "other_lr", "empty", "out_of_step", "sharded", "initial_lr")
-    same += ("no_room",)
+    same += ("no_room", "one_is_gone", "no_losses")
     for other in ranks[1:]:
         assert {k: other[k] for k in same} == {k: first[k] for k in same}
+
+    assert first["one_is_gone"] == 1
+    assert first["no_losses"][0] == 4
 
     half = world // 2
     lrs = [rank["groups"] for rank in ranks]

@@ -1,5 +1,7 @@
 """Copies: what is taken, put back in place, and left alone."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -168,19 +170,20 @@ def test_memory_is_used_again_and_two_copies_are_all() -> None:
     copies = Copies(torch.optim.SGD([weight], lr=0.1))
     copies.take("a")
     host = next(iter(copies.pairs("a")))[2].data_ptr()
-    copies.take("a")
-    assert next(iter(copies.pairs("a")))[2].data_ptr() == host
-    copies.keep_as("a", "b")
+    copies.take("b")
     with torch.no_grad():
         weight.fill_(2.0)
     copies.take("a")
+    assert next(iter(copies.pairs("a")))[2].data_ptr() == host
     with pytest.raises(RuntimeError, match="at most 2: drop one first"):
         copies.take("c")
     assert [next(iter(copies.pairs(n)))[2].tolist() for n in "ab"] == [[2.0] * 2, [1.0] * 2]
+    freed = weakref.ref(next(iter(copies.pairs("b")))[2])
     copies.drop("b")
+    gc.collect()
+    assert freed() is None  # the initial state's memory is the user's again after the start
     copies.take("c", call=4)
     assert set(copies.names) == {"a", "c"} and copies.call("c") == 4
-    assert next(iter(copies.pairs("c")))[2].data_ptr() == host
 
 
 def test_extra_state_comes_back_and_one_that_refuses_leaves_all_as_it_was() -> None:
