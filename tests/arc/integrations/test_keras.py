@@ -155,7 +155,7 @@ def test_a_second_callback_on_the_same_model_is_no_other_optimizer() -> None:
 
 
 def test_batches_that_are_run_in_one_go_are_counted() -> None:
-    """With ``steps_per_execution``, which the torch backend refuses, Keras tells one mean of several steps."""
+    """With ``steps_per_execution``, which Keras on torch refuses, it tells one mean of several steps."""
     callback = ARCCallback(total_calls=None, mode="advise", verbose=False)
     _fit([callback], epochs=1, batch_size=9)
     callback.on_epoch_begin(1)
