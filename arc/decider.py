@@ -86,8 +86,13 @@ class Decider:
         if mine and not kept:
             self.notices.no_copies(epoch)
         if not call.steps:
-            raise RuntimeError("step() without a loss: call record(loss) after every optimizer step")
+            raise RuntimeError(
+                "step() without a loss since the last call: call record(loss) after every optimizer step; "
+                "where there are validation losses alone, take arc.Scheduler"
+            )
         self.epoch = epoch
+        if isinstance(self._network, Estimator):  # the paper's does not look at movement
+            self.notices.course(call, self._optimizers)
         return self._estimated(call)
 
     def _estimated(self, call: Call) -> Call:

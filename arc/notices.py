@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import torch.distributed as dist
 
 from arc.decision import RecoveryWarning
+from arc.history.course import Call
 from arc.optimizers.handle import Optimizers
 from arc.settings import Settings
+
+SINGLE: Final = 10
+"""Calls in a row of one step each that are no accident; below ten steps at an LR nothing is told of it."""
 
 
 class Notices:
@@ -23,6 +27,9 @@ class Notices:
 
     def __init__(self) -> None:
         self.told: set[str] = set()
+        self._still = 0  # calls in a row
+        self._single = 0  # likewise
+        self._looked = False  # for another optimizer
 
     def losses(self, call: int, bad: float, val_loss: float | None) -> None:
         """Losses that are not finite, where that is no reason to go back.
@@ -52,6 +59,44 @@ class Notices:
         )
         self._tell(call, what, "no copies")
 
+    def course(self, call: Call, optimizers: Optimizers) -> None:
+        """A loop that does not do with the optimizer what the controller takes for granted.
+
+        Args:
+            call: that ends now, with the movement of the weights.
+            optimizers: the controller's.
+        """
+        stepped = optimizers.steps.taken()
+        if call.moved is None or not call.lr:
+            return
+        moved = call.moved.step != 0
+        still = not moved and (stepped or optimizers.gradients)  # or nothing trains here: losses alone
+        self._still = self._still + 1 if still else 0
+        self._single = self._single + 1 if moved and call.steps == 1 else 0
+        if self._still == 2:
+            what = (
+                "the weights of ARC's optimizer have not moved for two calls: its step() is left out, or "
+                "other ones train; make the optimizer of the model as it trains (moved, wrapped, "
+                "sharded, loaded), and the controller after it"
+            )
+            self._tell(call.epoch, what, "still")
+        if self._single == SINGLE:
+            what = (
+                f"the last {SINGLE} calls of step() were one optimizer step each: call it once per epoch or "
+                "evaluation, not after every batch; where the one loss is a mean over more, say so: "
+                "step(val_loss, steps=...)"
+            )
+            self._tell(call.epoch, what, "single steps")
+        if stepped or not moved or self._looked:
+            return
+        self._looked = True
+        if optimizers.replaced():
+            what = (
+                "ARC's optimizer was not stepped in this call, and another one holds its parameters: the LR "
+                "that trains is not ARC's; make a new controller with a new optimizer"
+            )
+            self._tell(call.epoch, what, "replaced")
+
     def begin(self, call: int, optimizers: Optimizers, settings: Settings) -> None:
         """What is wrong with a call before anything is looked at."""
         self._foreign_writes(call, optimizers)
@@ -62,10 +107,12 @@ class Notices:
         """An LR that the user's own loop sets undoes every decision."""
         for group, expected, found in optimizers.foreign():
             if found and expected:  # 0 freezes a group, and is no schedule
+                first = "an optimizer's state that was loaded needs the controller's beside it; "
+                loaded = first if call == 1 else ""
                 what = (
                     f"the LR of parameter group {group} was set to {found:.3g} where ARC had left "
-                    f'{expected:.3g}: a loop that sets group["lr"] undoes every decision; remove it, or give '
-                    "the schedule to ARC as a torch scheduler (scheduler=...)"
+                    f'{expected:.3g}: {loaded}a loop that sets group["lr"] undoes every decision; remove it, '
+                    "or give the schedule to ARC as a torch scheduler (scheduler=...)"
                 )
                 self._tell(call, what, "foreign write", 6)
 

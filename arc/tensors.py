@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,20 @@ def number(value: Any, name: str) -> float:
             raise ValueError(f"got {name} of shape {tuple(value.shape)}, need one value")
         value = value.item()
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"got {name}={value!r:.80} ({type(value).__name__}), need a real number")
+        raise TypeError(
+            f"got {name}={value!r:.80} ({type(value).__name__}), need a real number{_inside(value)}"
+        )
     try:
         return float(value)
     except OverflowError as error:
         raise ValueError(f"got {name}={value!r:.40}, which is too large for a float") from error
+
+
+def _inside(value: Any) -> str:
+    """Where the number is in what a model or an evaluation gave instead of it."""
+    if isinstance(value, Mapping) and value:
+        return f", one of its values: {', '.join(repr(key) for key in value):.80}"
+    return ": write .loss" if hasattr(value, "loss") else ""
 
 
 def local(tensor: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     Raises:
         ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``; after an epoch
-            that has validation metrics, but not the one to monitor.
+            that has validation metrics, but not the one to monitor; for a model that was compiled again.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._monitor = monitor
         self._file = None if state_file is None else Path(state_file)
         self._settings = allowed(self, settings)
-        self._total = 0.0
+        self._total, self._driving = 0.0, None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuse what cannot be driven."""
@@ -130,6 +130,8 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 f"got learning_rate={type(schedule).__name__}, which would overwrite the controller's LR: "
                 "compile the model with a number, for example keras.optimizers.Adam(1e-3)"
             )
+        if self.controller is not None and self._optimizer is not self._driving:
+            raise ValueError("the model was compiled again, with a new optimizer: make a new ARCCallback")
 
     @property
     def _optimizer(self) -> Any:
@@ -140,6 +142,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._total, self._batches = 0.0, 0  # Keras restarts its running mean
         if self.controller is None:  # not before: BackupAndRestore has set model and epoch now
             calls = known((self.params or {}).get("epochs", 0))
+            self._driving = self._optimizer
             self.controller = build(*self._driven(), calls=calls)
             if epoch:
                 self._resume(epoch)
@@ -185,7 +188,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise ValueError(
                 f"got monitor={self._monitor!r}, but the epoch has {names}: write ARCCallback(monitor=...)"
             )
-        decision = self.controller.step(val_loss=metrics.get(self._monitor))
+        decision = self.controller.step(val_loss=metrics.get(self._monitor), steps=self._batches or None)
         announce(decision, self._settings, f"epoch {epoch + 1}")
         if self._file is not None:
             half = self._file.with_name(self._file.name + ".part")

@@ -9,6 +9,7 @@ import torch
 from arc.actions import Action
 from arc.decision import Decision
 from arc.optimizers import lrs, schedulers
+from arc.optimizers.steps import Steps, others
 
 CERTAIN: Final = {Action.RAISE: (1.0, 0.0, 0.0), Action.KEEP: (0.0, 1.0, 0.0), Action.LOWER: (0.0, 0.0, 1.0)}
 """Probabilities of a decision for which the network was not asked."""
@@ -65,6 +66,7 @@ class Optimizers:
         self._schedulers = schedulers.checked(scheduler)
         self._bounds = (lrs.LOWEST if min_lr is None else min_lr, lrs.HIGHEST if max_lr is None else max_lr)
         self.in_control = control
+        self.steps = Steps(self.all)
         before = self.read()
         if not self._schedulers:  # a schedule may ramp the LR up from far below
             for lr in before:
@@ -155,6 +157,15 @@ class Optimizers:
     def allowed(self, multiplier: float) -> float:
         """The factor as far as the bounds allow it: 1 where they allow nothing."""
         return lrs.limited(multiplier, self.read(), *self._bounds)
+
+    @property
+    def gradients(self) -> bool:
+        """Whether any of their parameters has one."""
+        return any(p.grad is not None for group in self.groups for p in group["params"])
+
+    def replaced(self) -> bool:
+        """Whether another optimizer holds parameters of these: for once, it looks through all objects."""
+        return others(self.all)
 
     def foreign(self) -> tuple[ForeignWrite, ...]:
         """Which LRs somebody else wrote since the last move or the last call of this; the new ones are kept.

@@ -136,3 +136,31 @@ def test_a_training_that_begins_later_without_a_state_is_told(network: arc.Netwo
     _fit([ARCCallback(network=network, state_file=file)], epochs=1)
     with pytest.warns(UserWarning, match="is of epoch 1 and the training begins at epoch 2"):
         _fit([ARCCallback(network=network, state_file=file)], initial_epoch=2)
+
+
+def test_a_model_that_was_compiled_again_is_refused(network: arc.Network) -> None:
+    """Its new optimizer would train at its own LR, beside a callback that tells of another."""
+    callback = ARCCallback(network=network, total_calls=None, verbose=False)
+    model = _fit([callback], epochs=1)
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    with pytest.raises(ValueError, match="compiled again, with a new optimizer: make a new ARCCallback"):
+        model.fit(INPUTS, TARGETS, callbacks=[callback], verbose=0)
+
+
+def test_a_second_callback_on_the_same_model_is_no_other_optimizer() -> None:
+    """Keras takes the steps: no hook sees them, and the first callback's stand-in holds the weights, too."""
+    first, second = (ARCCallback(total_calls=None, verbose=False) for _ in range(2))
+    model = _fit([first], epochs=1)
+    model.fit(INPUTS, TARGETS, callbacks=[second], verbose=0)
+
+
+def test_batches_that_are_run_in_one_go_are_counted() -> None:
+    """With ``steps_per_execution``, which Keras on torch refuses, it tells one mean of several steps."""
+    callback = ARCCallback(total_calls=None, mode="advise", verbose=False)
+    _fit([callback], epochs=1, batch_size=9)
+    callback.on_epoch_begin(1)
+    for batch in (3, 7):
+        callback.on_train_batch_end(batch, {"loss": 1.0})
+    callback.on_epoch_end(1, {"loss": 1.0})
+    assert callback.controller is not None
+    assert callback.controller._decider.course.held_steps == 16
