@@ -11,6 +11,7 @@ import torch
 
 from arc.controller import Controller
 from arc.integrations.build import allowed, announce, build
+from arc.integrations.monitor import loss_name
 from arc.integrations.plan import known
 
 try:
@@ -90,8 +91,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         settings: those of :class:`arc.Controller`, but for ``scheduler`` and ``lr0``, which need a torch
             loop, and ``rollback`` on JAX and TensorFlow; ``verbose`` is True.
 
-    On Keras's torch backend it follows the weights and keeps copies to go back to. On JAX and TensorFlow it
-    sees losses and LR alone.
+    On Keras's torch backend it follows the weights and keeps copies; elsewhere it sees losses and LR alone.
 
     Raises:
         ValueError: at the start of ``fit``, for an optimizer with a ``LearningRateSchedule``; after an epoch
@@ -117,7 +117,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
             )
         self.controller: Controller | None = None
         self._path = path
-        self._monitor = monitor
+        self._monitor = loss_name(monitor)
         self._file = None if state_file is None else Path(state_file)
         self._settings = allowed(self, settings)
         self._total, self._driving = 0.0, None

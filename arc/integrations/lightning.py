@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arc.controller import Controller
 from arc.integrations.build import adopted, allowed, announce, build, chosen, lightning_lrs, logged
+from arc.integrations.monitor import loss_name
 from arc.integrations.plan import of_lightning, tell_of_schedules
 
 try:
@@ -43,8 +44,7 @@ class ARCCallback(Callback):
             one was measured in it), ``validation`` at the end of every validation.
         optimizer: index of the optimizer that is driven, where there are several; a list of them moves
             together. A callback each, with its own index, drives them apart.
-        settings: those of :class:`arc.Controller`; scheduler, model and ``total_calls`` are added, and
-            ``verbose`` is True.
+        settings: of :class:`arc.Controller`; scheduler, model, ``total_calls``, ``verbose=True`` are added.
 
     Raises:
         ValueError: at the start or at a validation, for what the trainer or the module does not have.
@@ -66,7 +66,7 @@ class ARCCallback(Callback):
             raise ValueError(f"got on={on!r}, need 'epoch' or 'validation'")
         self.controller: Controller | None = None
         self._path = path
-        self._monitor = monitor
+        self._monitor = loss_name(monitor)
         self._train_loss = train_loss
         self._on = on
         self._optimizer = optimizer

@@ -1,7 +1,8 @@
-"""The loss to follow among the metrics of a Hugging Face evaluation, of one set or a dictionary of them."""
+"""The loss to follow among the metrics of an evaluation: of one set, or of a dictionary of them."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,6 +11,33 @@ CLOCK: Final = "_runtime"
 """Every evaluation has a metric that ends so; what stands before it is ``eval``, or ``eval_<set>``."""
 NO_LOSS: Final = (CLOCK, "_samples_per_second", "_steps_per_second", "_model_preparation_time", "epoch")
 """Ends of metrics' names that say nothing about the model."""
+
+SCORES: Final = frozenset(
+    {
+        *("acc", "accuracy", "auc", "auroc", "bleu", "dice", "f1", "iou", "map", "mcc", "miou", "ndcg"),
+        *("precision", "psnr", "r2", "recall", "rouge", "score", "ssim"),
+    }
+)
+"""Words in the name of a metric that is the better the higher it is."""
+
+
+def loss_name(monitor: str) -> str:
+    """The name of what is followed.
+
+    Raises:
+        ValueError: it says that higher is better: such a metric would be taken for a loss, silently.
+
+    Example:
+        >>> loss_name("val_loss")
+        'val_loss'
+    """
+    found = SCORES & set(re.split("[^a-z0-9]+", monitor.lower()))
+    if found:
+        raise ValueError(
+            f"got monitor={monitor!r}, whose name says that higher is better ({', '.join(sorted(found))}); "
+            "need a loss, of which lower is better. Without one, log 1 minus the score by another name"
+        )
+    return monitor
 
 
 class Monitor:
@@ -29,6 +57,8 @@ class Monitor:
         self._names = (names,) if isinstance(names, str) else tuple(names)
         if not self._names or not all(isinstance(name, str) for name in self._names):
             raise ValueError(f"got monitor={names!r}, need the name of a metric, or several")
+        for name in self._names:
+            loss_name(name)
         self._first: str | None = None  # the set that stands for a dictionary of them
         self._found: dict[str, float] = {}
         self._seen: list[str] = []  # metrics of a round that had nothing to follow yet

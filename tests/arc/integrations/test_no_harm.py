@@ -207,3 +207,18 @@ def test_a_validation_after_the_training_is_none_of_its_business(answering: Answ
     trainer = pl.Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [callback]})
     trainer.fit(Regression(), loader(), loader())
     trainer.validate(Regression(), loader())
+
+
+@pytest.mark.parametrize("monitor", ["eval_accuracy", "val/F1", "val_acc", ["eval_loss", "eval_auc"]])
+def test_a_score_is_not_taken_for_a_loss(monitor: Any) -> None:
+    with pytest.raises(ValueError, match="higher is better"):
+        transformers.ARCCallback(monitor=monitor)
+    if isinstance(monitor, str):
+        with pytest.raises(ValueError, match="need a loss"):
+            lightning.ARCCallback(monitor=monitor)
+
+
+def test_a_loss_may_have_any_other_name() -> None:
+    for monitor in ("eval_loss", "val_accumulated", "perplexity", "val/mse", "error"):
+        transformers.ARCCallback(monitor=monitor)
+        lightning.ARCCallback(monitor=monitor)
