@@ -170,10 +170,10 @@ class Decider:
         if found.fresh or found.restore == "initial":
             self.history.clear()
             self.course = Course()
-        elif found.restore:
-            self.course = self.course_kept.copy()
         decision = self.recovery.carry_out(found, self.epoch)
         if decision.restored is not None:
+            if found.restore == "good":
+                self.course = self.course_kept.copy()
             if self.sketches is not None:
                 self.sketches.jumped()
             self.recovery.tell(decision)
