@@ -6,9 +6,7 @@ writes FOLDER/<rank>.json.
 """
 
 import json
-import os
 import sys
-import traceback
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +24,7 @@ import arc
 from arc.decision import RecoveryWarning
 from arc.integrations.checkpoint import RankState
 from arc.tensors import local
+from tests.arc import forked
 
 WORLD, CALLS = 4, 4
 
@@ -124,21 +123,5 @@ def _rank(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    children = []
-    for rank in range(WORLD):
-        child = os.fork()  # torch is imported once for all ranks
-        if not child:
-            try:
-                _rank(rank, Path(sys.argv[1]))
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        children.append(child)
-    sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
-
-
 if __name__ == "__main__":
-    main()
+    forked.run(WORLD, lambda rank: _rank(rank, Path(sys.argv[1])))

@@ -5,9 +5,7 @@ Forks two ranks, which train the same net sharded and whole; each writes FOLDER/
 
 import copy
 import json
-import os
 import sys
-import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import arc
 from arc.history.sketch import Sketches
 from arc.history.sums import Sums
 from tests import reference
+from tests.arc import forked
 
 WORLD, CALLS, RESUMED = 2, 4, 2
 
@@ -118,21 +117,5 @@ def _rank(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    children = []
-    for rank in range(WORLD):
-        child = os.fork()  # torch is imported once for all ranks
-        if not child:
-            try:
-                _rank(rank, Path(sys.argv[1]))
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-        children.append(child)
-    sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
-
-
 if __name__ == "__main__":
-    main()
+    forked.run(WORLD, lambda rank: _rank(rank, Path(sys.argv[1])))
