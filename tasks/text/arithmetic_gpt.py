@@ -10,7 +10,7 @@ from torch import nn
 from tasks.base import Source, Splits
 from tasks.data.arithmetic import CHARACTERS, arithmetic
 from tasks.nets.gpt import GPT
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._next_token import NextToken
 
 
@@ -71,7 +71,7 @@ class ArithmeticGPT(NextToken):
             "layers": 2,
             "heads": 2,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "rows": 65536,

@@ -12,7 +12,7 @@ from tasks.base import Source, Splits
 from tasks.data import source_text
 from tasks.nets.gpt import GPT
 from tasks.nets.pretrained import load_pretrained, trained
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._classification import TextClassification
 
 PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
@@ -80,7 +80,7 @@ class FinetuneSource(TextClassification):
             "layers": 2,
             "heads": 2,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "packages": ("email", "http", "multiprocessing", "xml"),

@@ -10,7 +10,7 @@ from torch import nn
 from tasks.base import Source, Splits
 from tasks.data.characters import ALPHABETS, characters
 from tasks.nets.gpt import VisionTransformer
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._images import Images, ShiftedImages
 
 SCRIPT = "cyrillic capitals"
@@ -62,7 +62,7 @@ class LettersViT(ShiftedImages, Images):
             "heads": 2,
             "padding": 1,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "examples": (50000, 5000, 10000),
