@@ -59,3 +59,5 @@ def lr_ranges(
 
 USUAL_LRS: Final = lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0))
 """From too low to diverging for most nets of mini and medium scale; others write their own."""
+LOW_SGD_LRS: Final = lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0))
+"""The same where plain SGD diverges sooner: squared errors, detection by focal losses."""

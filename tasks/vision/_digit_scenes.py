@@ -10,7 +10,7 @@ import torch
 from tasks.base import Batch, Role, Source, Splits, Task
 from tasks.data import digit_scenes
 from tasks.data.digit_scenes import DigitScenes
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import LOW_SGD_LRS, lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class DigitDetection(Task):
 
 MINI: Final[dict[str, Any]] = {
     "batch_size": 16,
-    "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0)),
+    "lr_range": LOW_SGD_LRS,
 }
 """Their numbers at mini scale."""
 
