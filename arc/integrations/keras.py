@@ -162,6 +162,8 @@ class ARCCallback(Adapter, keras.callbacks.Callback):  # type: ignore[misc]
         state = torch.load(self._file, map_location="cpu", weights_only=True)
         if state["epoch"] == epoch:
             self.controller.load_state_dict(state["controller"])
+            # a backup that was made before the epoch's decision has the LR of before
+            self._optimizer.learning_rate = state["controller"]["lrs"][0]
         else:
             warnings.warn(
                 f"{self._file} is of epoch {state['epoch']} and the training begins at epoch {epoch}: the "

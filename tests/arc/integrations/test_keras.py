@@ -107,17 +107,22 @@ def test_a_misspelt_monitor_is_told(network: arc.Network, monitor: str, validate
         _fit([ARCCallback(network=network, monitor=monitor)], **data)
 
 
-def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) -> None:
-    """As Keras resumes: model and optimizer from its backup, the epoch with them."""
+@pytest.mark.parametrize("cut", [2, 3])
+def test_a_resumed_training_decides_alike(answering: Answering, tmp_path: Path, cut: int) -> None:
+    """As Keras resumes: model and optimizer from its backup, the epoch with them.
+
+    After two epochs there is a decision, and the backup that was made before it has the LR of before.
+    """
     data = {"validation_data": (INPUTS, TARGETS), "epochs": 6}
-    whole = ARCCallback(network=network, period=2, total_calls=6)
+    settings: dict[str, Any] = {"network": answering(arc.Action.RAISE), "policy": "paper", "period": 2}
+    whole = ARCCallback(**settings)
     model = _fit([whole], **data)
 
     def backup() -> list[Any]:
         kept = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False)
-        return [kept, ARCCallback(network=network, period=2, total_calls=6, state_file=tmp_path / "arc.pt")]
+        return [kept, ARCCallback(state_file=tmp_path / "arc.pt", **settings)]
 
-    _fit(backup(), **{**data, "epochs": 3})
+    _fit(backup(), **{**data, "epochs": cut})
     again = backup()
     rest = _fit(again, **data)
     assert again[1].controller.decisions == whole.controller.decisions
