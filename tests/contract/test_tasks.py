@@ -96,7 +96,9 @@ def test_is_one_short_file_with_at_most_five_callables_and_hooks(name):
 @every_task
 def test_has_a_mini_scale_and_a_larger_one(name):
     scales = set(registry.task_class(name).scales)
-    assert "mini" in scales and scales & {"medium", "paper"}, f"{name}.scales has {scales}: add medium or paper"
+    assert "mini" in scales and scales & {"medium", "paper"}, (
+        f"{name}.scales has {scales}: add medium or paper"
+    )
 
 
 @every_scale
