@@ -21,7 +21,7 @@ tests: .venv/dev.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 # the guide, into site/index.html; a warning is an error
-docs: .venv/dev.installed
+docs: .venv/docs.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # what users install: built from the source archive, looked at, installed alone

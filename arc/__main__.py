@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from arc.controller import Controller
 
-PLOT_HINT = "no figure: pip install arc-lr[plot]"
+PLOT_HINT = "no figure: pip install 'arc-lr[plot]'"
 
 COSTS: Final = """## What it costs
 

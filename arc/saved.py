@@ -60,7 +60,7 @@ class Saved:
         """A controller with the network of a controller directory, or of one on the Hugging Face hub.
 
         Args:
-            path: a directory, or ``owner/name`` on the hub (needs ``pip install arc-lr[hub]``).
+            path: a directory, or ``owner/name`` on the hub (needs ``pip install 'arc-lr[hub]'``).
             optimizer: as for the class.
             revision: branch, tag or commit on the hub; a commit gives the same network for ever.
             settings: as for the class.
@@ -85,7 +85,7 @@ class Saved:
     def push_to_hub(
         self, name: str, *, card: str | None = None, private: bool = False, message: str = "ARC controller"
     ) -> str:
-        """Put the network on the Hugging Face hub (``pip install arc-lr[hub]``, ``hf auth login``).
+        """Put the network on the Hugging Face hub (``pip install 'arc-lr[hub]'``, ``hf auth login``).
 
         Args:
             name: ``owner/name``; the repository is made if need be.
@@ -147,7 +147,7 @@ class Saved:
             self._steering.left = tuple(map(float, state["lrs"]))
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """LR, losses and actions so far on one figure (needs ``pip install arc-lr[plot]``).
+        """LR, losses and actions so far on one figure (needs ``pip install 'arc-lr[plot]'``).
 
         Args:
             path: where to write the figure as well; None writes nothing.

@@ -7,7 +7,7 @@ import inspect
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import nn
@@ -19,6 +19,27 @@ from arc.policy import default as policies
 
 TOTAL: Final = ("total_calls", "total_epochs")
 """The setting that says how many calls a training has, and its old name."""
+
+
+class Adapter:
+    """A callback that makes its controller when the training begins, and not before.
+
+    Attributes:
+        begins: the framework's call that begins a training.
+    """
+
+    begins: ClassVar[str]
+    _made: Controller | None = None
+
+    @property
+    def controller(self) -> Controller:
+        """It has the decisions, ``plot()`` and the rest (AttributeError before the training has begun)."""
+        if self._made is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no controller yet: it makes one when {self.begins} begins; "
+                "ask for callback.controller after that"
+            )
+        return self._made
 
 
 def build(

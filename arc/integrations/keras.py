@@ -1,4 +1,4 @@
-"""Keras 3 callback (``pip install arc-lr[keras]``)."""
+"""Keras 3 callback (``pip install 'arc-lr[keras]'``)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from arc.controller import Controller
-from arc.integrations.build import allowed, announce, build
+from arc.integrations.build import Adapter, allowed, announce, build
 from arc.integrations.monitor import loss_name
 from arc.integrations.plan import known
 
@@ -18,7 +17,7 @@ try:
     import keras
 except ImportError as missing:
     raise ImportError(
-        f"cannot import keras ({missing}): pip install arc-lr[keras], and choose an installed backend "
+        f"cannot import keras ({missing}): pip install 'arc-lr[keras]', and choose an installed backend "
         "(KERAS_BACKEND=torch)"
     ) from missing
 
@@ -77,7 +76,7 @@ class _Statistics:
             variable.assign(value)
 
 
-class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
+class ARCCallback(Adapter, keras.callbacks.Callback):  # type: ignore[misc]
     """Drives the LR of ``model.fit``; one call of the controller per epoch.
 
     How many epochs there are (``total_calls``) the callback knows from the first ``fit``; where another one
@@ -98,6 +97,8 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
             that has validation metrics, but not the one to monitor; for a model that was compiled again.
     """
 
+    begins = "model.fit()"
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -115,7 +116,6 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 f"got rollback={settings['rollback']!r} on {keras.backend.backend()}, where ARC keeps no "
                 "copies: leave it out, or set KERAS_BACKEND=torch"
             )
-        self.controller: Controller | None = None
         self._path = path
         self._monitor = loss_name(monitor)
         self._file = None if state_file is None else Path(state_file)
@@ -130,7 +130,7 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 f"got learning_rate={type(schedule).__name__}, which would overwrite the controller's LR: "
                 "compile the model with a number, for example keras.optimizers.Adam(1e-3)"
             )
-        if self.controller is not None and self._optimizer is not self._driving:
+        if self._made is not None and self._optimizer is not self._driving:
             raise ValueError("the model was compiled again, with a new optimizer: make a new ARCCallback")
 
     @property
@@ -140,10 +140,10 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Build the controller, if it is the first epoch; a second ``fit`` goes on with the same one."""
         self._total, self._batches = 0.0, 0  # Keras restarts its running mean
-        if self.controller is None:  # not before: BackupAndRestore has set model and epoch now
+        if self._made is None:  # not before: BackupAndRestore has set model and epoch now
             calls = known((self.params or {}).get("epochs", 0))
             self._driving = self._optimizer
-            self.controller = build(*self._driven(), calls=calls)
+            self._made = build(*self._driven(), calls=calls)
             if epoch:
                 self._resume(epoch)
 
@@ -155,7 +155,6 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return optimizer, self._path, {**self._settings, "extra_state": extra}
 
     def _resume(self, epoch: int) -> None:
-        assert self.controller is not None
         if self._file is None or not self._file.is_file():
             why = "pass state_file=" if self._file is None else f"there is no {self._file}"
             warnings.warn(f"training begins at epoch {epoch}, the controller afresh: {why}", stacklevel=3)
@@ -163,6 +162,8 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
         state = torch.load(self._file, map_location="cpu", weights_only=True)
         if state["epoch"] == epoch:
             self.controller.load_state_dict(state["controller"])
+            # a backup that was made before the epoch's decision has the LR of before
+            self._optimizer.learning_rate = state["controller"]["lrs"][0]
         else:
             warnings.warn(
                 f"{self._file} is of epoch {state['epoch']} and the training begins at epoch {epoch}: the "
@@ -172,7 +173,6 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the batch's loss, which Keras reports as a mean over the epoch so far."""
-        assert self.controller is not None
         batches = batch + 1
         total = float((logs or {})["loss"]) * batches
         self.controller.record((total - self._total) / (batches - self._batches))
@@ -180,7 +180,6 @@ class ARCCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let the controller decide."""
-        assert self.controller is not None
         metrics = logs or {}
         measured = any(name.startswith("val_") for name in metrics)
         if self._monitor not in metrics and (measured or not self._monitor.startswith("val_")):

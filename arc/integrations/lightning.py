@@ -1,4 +1,4 @@
-"""Lightning callback (``pip install arc-lr[lightning]``)."""
+"""Lightning callback (``pip install 'arc-lr[lightning]'``)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from arc.controller import Controller
-from arc.integrations.build import adopted, allowed, announce, build, chosen, lightning_lrs, logged
+from arc.integrations.build import Adapter, adopted, allowed, announce, build, chosen, lightning_lrs, logged
 from arc.integrations.monitor import loss_name
 from arc.integrations.plan import of_lightning, tell_of_schedules
 
@@ -20,11 +19,11 @@ try:
     from lightning.pytorch.callbacks import LearningRateMonitor
 except ImportError as missing:
     raise ImportError(
-        "arc.integrations.lightning needs lightning: pip install arc-lr[lightning]"
+        "arc.integrations.lightning needs lightning: pip install 'arc-lr[lightning]'"
     ) from missing
 
 
-class ARCCallback(Callback):
+class ARCCallback(Adapter, Callback):
     """Drives the LR of a Lightning training, with automatic or manual optimization.
 
     One loss is recorded per batch in which the driven optimizer stepped (a GradScaler may skip it): what
@@ -52,6 +51,8 @@ class ARCCallback(Callback):
     The trainer's checkpoints hold the controller's state; schedulers of the module are scaled along.
     """
 
+    begins = "trainer.fit()"
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -64,7 +65,6 @@ class ARCCallback(Callback):
     ) -> None:
         if on not in ("epoch", "validation"):
             raise ValueError(f"got on={on!r}, need 'epoch' or 'validation'")
-        self.controller: Controller | None = None
         self._path = path
         self._monitor = loss_name(monitor)
         self._train_loss = train_loss
@@ -90,12 +90,12 @@ class ARCCallback(Callback):
         """Build the controller on the trainer's optimizer, restored state included."""
         self._driven = driven = chosen(trainer.optimizers, self._optimizer)
         schedulers = [c.scheduler for c in trainer.lr_scheduler_configs if c.scheduler.optimizer in driven]
-        self.controller = adopted(schedulers, self._path, self._settings)
-        self._calls = self.controller is None
+        self._made = adopted(schedulers, self._path, self._settings)
+        self._calls = self._made is None
         if self._calls and self._on == "validation" and not trainer.enable_validation:
             raise ValueError("got on='validation', but the trainer validates nothing: take on='epoch'")
-        if self.controller is None:
-            self.controller = build(
+        if self._made is None:
+            self._made = build(
                 driven[0] if len(driven) == 1 else driven,
                 self._path,
                 self._settings,
@@ -110,7 +110,6 @@ class ARCCallback(Callback):
         self._log(trainer, {})
 
     def _load(self, trainer: Trainer) -> None:
-        assert self.controller is not None
         loaded, self._loaded = self._loaded, None
         if loaded is not None and self._calls:
             self.controller.load_state_dict(loaded["controller"])
@@ -126,7 +125,6 @@ class ARCCallback(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record the loss, if the optimizer has stepped."""
-        assert self.controller is not None
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is not None:  # Lightning has divided it by the number of batches that it accumulates
             divisor = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
@@ -148,7 +146,7 @@ class ARCCallback(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the validation loss of a training's validation."""
-        if trainer.sanity_checking or trainer.state.fn != "fit" or self.controller is None or not self._calls:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or self._made is None or not self._calls:
             return
         value: Tensor | None = trainer.callback_metrics.get(self._monitor)
         if value is None:
@@ -167,7 +165,6 @@ class ARCCallback(Callback):
             self._step(trainer)
 
     def _step(self, trainer: Trainer) -> None:
-        assert self.controller is not None
         val_loss, self._val_loss = self._val_loss, None
         if not (self._calls and self._recorded):  # no step of this optimizer since the last call
             return
@@ -191,7 +188,7 @@ class ARCCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """For the trainer's checkpoints; empty where an arc.Scheduler has the state."""
-        if self.controller is None or not self._calls:
+        if self._made is None or not self._calls:
             return self._loaded or {}
         return {"controller": self.controller.state_dict(), "val_loss": self._val_loss}
 

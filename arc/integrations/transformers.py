@@ -1,4 +1,4 @@
-"""Hugging Face ``Trainer`` callback (``pip install arc-lr[hf]``)."""
+"""Hugging Face ``Trainer`` callback (``pip install 'arc-lr[hf]'``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arc.controller import Controller
 from arc.decision import Decision
-from arc.integrations.build import adopted, allowed, announce, build, logged
+from arc.integrations.build import Adapter, adopted, allowed, announce, build, logged
 from arc.integrations.monitor import Monitor
 from arc.integrations.output_losses import OutputLosses
 from arc.integrations.plan import of_transformers, running, tell_of_decay
@@ -20,13 +19,15 @@ from arc.integrations.plan import of_transformers, running, tell_of_decay
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 except ImportError as missing:
-    raise ImportError("arc.integrations.transformers needs transformers: pip install arc-lr[hf]") from missing
+    raise ImportError(
+        "arc.integrations.transformers needs transformers: pip install 'arc-lr[hf]'"
+    ) from missing
 
 STATE_FILE = "arc_controller.pt"
 """The controller's state inside each of the trainer's checkpoint folders."""
 
 
-class ARCCallback(TrainerCallback):
+class ARCCallback(Adapter, TrainerCallback):
     """Drives the LR of a ``Trainer``.
 
     The trainer's scheduler rewrites the LR in every step, even with ``lr_scheduler_type="constant"``; its
@@ -57,6 +58,8 @@ class ARCCallback(TrainerCallback):
         ValueError: at an evaluation without the loss to monitor; the metrics that there are are listed.
     """
 
+    begins = "trainer.train()"
+
     def __init__(
         self,
         path: str | Path | None = None,
@@ -65,7 +68,6 @@ class ARCCallback(TrainerCallback):
         resume_from: str | Path | None = None,
         **settings: Any,
     ) -> None:
-        self.controller: Controller | None = None
         self._path = path
         self._monitor = Monitor(monitor)
         self._resume_from = resume_from
@@ -83,13 +85,13 @@ class ARCCallback(TrainerCallback):
         """Build the controller on the trainer's optimizer and scheduler."""
         optimizer, model, scheduler = kwargs["optimizer"], kwargs["model"], kwargs["lr_scheduler"]
         optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper
-        self.controller = adopted(scheduler, self._path, self._settings)
-        self._calls = self.controller is None
+        self._made = adopted(scheduler, self._path, self._settings)
+        self._calls = self._made is None
         self._trainer = running()
         self._recorded, self._step_seen = False, state.global_step
-        if self.controller is None:
+        if self._made is None:
             calls = of_transformers(args, state)
-            self.controller = build(
+            self._made = build(
                 optimizer, self._path, self._settings, scheduler=scheduler, model=model, calls=calls
             )
             tell_of_decay(scheduler, args, state)
@@ -98,7 +100,6 @@ class ARCCallback(TrainerCallback):
         self._outputs.attach(model)
 
     def _resume(self, args: TrainingArguments, state: TrainerState) -> None:
-        assert self.controller is not None
         folder = Path(self._resume_from or Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
         file = folder / STATE_FILE
         if not file.is_file():
@@ -132,7 +133,6 @@ class ARCCallback(TrainerCallback):
             self._record(logs["loss"])
 
     def _record(self, loss: Tensor | float) -> None:
-        assert self.controller is not None
         self.controller.record(loss)
         self._recorded = True
 
@@ -153,7 +153,6 @@ class ARCCallback(TrainerCallback):
             self._step(None, args, state)
 
     def _step(self, val_loss: float | None, args: TrainingArguments, state: TrainerState) -> None:
-        assert self.controller is not None
         if not self._calls:
             return
         if self._recorded:
@@ -188,7 +187,7 @@ class ARCCallback(TrainerCallback):
     ) -> None:
         """Add the controller's state to the checkpoint folder."""
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        if self._calls and self.controller and state.is_world_process_zero and folder.is_dir():
+        if self._calls and self._made and state.is_world_process_zero and folder.is_dir():
             torch.save(self.controller.state_dict(), folder / STATE_FILE)
 
     def on_train_end(

@@ -127,7 +127,7 @@ def _interpolated(x: Array, y: Array, grid: Array) -> tuple[Array, Array, Array]
     try:
         from scipy.interpolate import PchipInterpolator
     except ImportError as error:
-        raise ImportError("LR step sampling needs scipy: pip install arc-lr[methods]") from error
+        raise ImportError("LR step sampling needs scipy: pip install 'arc-lr[methods]'") from error
     curve = PchipInterpolator(x, y)
     return curve(grid), curve(grid, 1), curve(grid, 2)
 

@@ -84,7 +84,7 @@ def suggest(
     Raises:
         TypeError: no model, optimizer, function or batches where one is needed.
         ValueError: an impossible setting, or no candidate that lowers the validation loss.
-        ImportError: without scipy (``pip install arc-lr[methods]``).
+        ImportError: without scipy (``pip install 'arc-lr[methods]'``).
     """
     for name, value, kind, need in (
         ("model", model, nn.Module, "a torch module"),

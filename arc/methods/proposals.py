@@ -38,7 +38,7 @@ def propose(tried: Mapping[float, float], lr_range: tuple[float, float], *, kapp
     noise. An LR is never proposed twice.
 
     Raises:
-        ImportError: without scikit-learn (``pip install arc-lr[methods]``).
+        ImportError: without scikit-learn (``pip install 'arc-lr[methods]'``).
     """
     low, high = math.log(lr_range[0]), math.log(lr_range[1])
     if not tried:
@@ -76,7 +76,7 @@ def _posterior(x: Array, y: Array, at: Array) -> tuple[Array, Array]:
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
     except ImportError as error:
-        raise ImportError("AutoLRS needs scikit-learn and scipy: pip install arc-lr[methods]") from error
+        raise ImportError("AutoLRS needs scikit-learn and scipy: pip install 'arc-lr[methods]'") from error
     kernel = ConstantKernel(1.0, (0.01, 1000.0)) * Matern(0.3, (0.05, 3.0), nu=2.5) + WhiteKernel(
         1e-2, (1e-6, 1.0)
     )

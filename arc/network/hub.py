@@ -1,4 +1,4 @@
-"""Controller directories on the Hugging Face hub (``pip install arc-lr[hub]``)."""
+"""Controller directories on the Hugging Face hub (``pip install 'arc-lr[hub]'``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arc.network.weights import CARD, CONFIG, WEIGHTS, WeightsError
 FILES: Final = (WEIGHTS, CONFIG, CARD)
 NAME: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """What may be a repository: ``owner/name``."""
-REMEDY: Final = "needs huggingface_hub: pip install arc-lr[hub]"
+REMEDY: Final = "needs huggingface_hub: pip install 'arc-lr[hub]'"
 
 
 def folder(source: str | Path, *, revision: str | None = None) -> Path:

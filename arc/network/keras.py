@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def import_keras(path: str | Path) -> Network:
-    """The network from the published weights, a Keras HDF5 file (needs ``pip install arc-lr[import]``).
+    """The network from the published weights, a Keras HDF5 file (needs ``pip install 'arc-lr[import]'``).
 
     Source: the public code of ARC (2021). Its LSTM has one bias per layer; PyTorch's second one is 0.
 
@@ -31,7 +31,7 @@ def _read(path: Path) -> Arrays:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("import_keras needs h5py: pip install arc-lr[import]") from error
+        raise ImportError("import_keras needs h5py: pip install 'arc-lr[import]'") from error
     if not path.is_file():
         raise WeightsError(f"no file {path}")
     try:

@@ -1,4 +1,4 @@
-"""The networks as ONNX models (``pip install arc-lr[onnx]``)."""
+"""The networks as ONNX models (``pip install 'arc-lr[onnx]'``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def export(path: str | Path, controller: str | Path | None = None) -> None:
     try:
         import onnx
     except ImportError as error:
-        raise ImportError("export needs onnx: pip install arc-lr[onnx]") from error
+        raise ImportError("export needs onnx: pip install 'arc-lr[onnx]'") from error
     made = _Graph(weights.load_arrays(controller))
     sees_movement = "centre" in made.arrays
     if sees_movement:

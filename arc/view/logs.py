@@ -176,7 +176,7 @@ def _events(file: Path) -> list[Row]:
     try:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     except ImportError as error:
-        raise ImportError("event files need tensorboard: pip install arc-lr[tensorboard]") from error
+        raise ImportError("event files need tensorboard: pip install 'arc-lr[tensorboard]'") from error
     accumulator = EventAccumulator(str(file), size_guidance={"scalars": 0, "tensors": 0})
     accumulator.Reload()
     by_step: dict[int, dict[str, float]] = {}

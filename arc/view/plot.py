@@ -66,11 +66,14 @@ def draw(log: Sequence[Logged], decisions: Sequence[Decision], path: str | Path 
         ImportError: without matplotlib.
     """
     if not log:
-        raise ValueError("got no call of step() yet, there is nothing to draw")
+        raise ValueError(
+            "nothing to draw before the first call of step(); a callback makes it where an evaluation or "
+            "epoch ends, after at least one step of the optimizer"
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plot() needs matplotlib: pip install arc-lr[plot]") from error
+        raise ImportError("plot() needs matplotlib: pip install 'arc-lr[plot]'") from error
     signs = {name: found for name in SIGNS if (found := points(log, name))}
     heights = [2.0, 2.0, *(1.0 for _ in signs)]
     figure = Figure(figsize=(8, 1.5 * sum(heights)), layout="constrained")

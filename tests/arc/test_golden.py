@@ -135,7 +135,7 @@ def test_a_seeded_run_decides_as_before(name: str) -> None:
     found = plain(RUNS[name]())
     assert len(found) == len(expected)
     for ours, before in zip(found, expected, strict=True):
-        assert ours[:4] + ours[5:] == before[:4] + before[5:]
+        assert ours[:4] + ours[5:] == before[:4] + before[5:], "intended? python -m tests.arc.test_golden"
         assert ours[4] == pytest.approx(before[4], rel=1e-4)
 
 

@@ -96,7 +96,9 @@ def test_is_one_short_file_with_at_most_five_callables_and_hooks(name):
 @every_task
 def test_has_a_mini_scale_and_a_larger_one(name):
     scales = set(registry.task_class(name).scales)
-    assert "mini" in scales and scales & {"medium", "paper"}
+    assert "mini" in scales and scales & {"medium", "paper"}, (
+        f"{name}.scales has {scales}: add medium or paper"
+    )
 
 
 @every_scale
@@ -110,7 +112,7 @@ def test_builds_at_every_scale(name, scale):
 @every_scale
 def test_has_an_lr_range_for_each_optimizer(name, scale):
     ranges = registry.get(name, scale).lr_range
-    assert set(ranges) == set(optimizers.OPTIMIZERS)
+    assert set(ranges) == set(optimizers.OPTIMIZERS), "tasks.optimizers.lr_ranges writes them in one line"
     assert all(0 < low < high for low, high in ranges.values())
 
 

@@ -73,6 +73,13 @@ def _file(folder: Path, text: str) -> str:
     return str(folder / "page.md")
 
 
+def test_the_extras_that_messages_name_can_be_pasted_into_any_shell() -> None:
+    """zsh, the shell of a Mac, takes ``[hf]`` without quotes for a pattern: no matches found."""
+    files = [*PAGES, *(file for room in ("arc", "tasks") for file in (ROOT / room).rglob("*.py"))]
+    wrong = [file.name for file in files if re.search(r"pip install [^'`]*\[\w+\]", file.read_text())]
+    assert not wrong
+
+
 def test_every_command_is_listed() -> None:
     listed = (ROOT / "docs/commands.md").read_text()
     stages = [config.stem for config in CONFIGS.glob("*.yaml") if find_spec(config.stem)]

@@ -80,7 +80,6 @@ class Report(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         callback = next(c for c in trainer.callbacks if isinstance(c, ARCCallback))
-        assert callback.controller is not None
         decisions = [d.as_dict() for d in callback.controller.decisions]
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         (self._folder / f"{trainer.global_rank}.json").write_text(

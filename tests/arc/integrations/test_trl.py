@@ -68,7 +68,7 @@ def test_lora_under_the_sft_trainer(answering: Answering, tmp_path: Path) -> Non
     trainer = _trainer(tmp_path, callback)
     trainer.train()
     controller = callback.controller
-    assert controller is not None and controller.settings.total_calls == 4
+    assert controller.settings.total_calls == 4
     assert trainer.optimizer.param_groups[0]["lr"] == controller.decisions[-1].lr_after[0]
     assert controller.decisions[0].lr_after[0] == pytest.approx(1e-2 * 1.618)
     logged = [row["loss"] for row in trainer.state.log_history if "loss" in row]
