@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from arc.decider import Decider
+from arc.controlled_run import ControlledRun
 from arc.decision import Decision
 from arc.history.losses import Loss
 from arc.history.ranks import group_of
@@ -19,7 +19,7 @@ from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.notices import say, wanted
 from arc.optimizers.handle import Optimizers
-from arc.optimizers.lrs import listed
+from arc.optimizers.learning_rates import listed
 from arc.policy import default as policies
 from arc.policy.default import Policy, PolicyName
 from arc.recovery.room import asked_for
@@ -132,8 +132,8 @@ class Controller(Saved):
         )
         self._network = weights.given(network, paper_policy=self.settings.policy is policies.PAPER)
         copies = asked_for(self._steering.all, model, self.settings, extra_state)
-        self._decider = Decider(self._network, self.settings, self._steering, copies, group)
-        self._decider.recovery.on_restore = on_restore
+        self._run = ControlledRun(self._network, self.settings, self._steering, copies, group)
+        self._run.recovery.on_restore = on_restore
         self._log: list[Logged] = []
         self._journal = Journal(log_dir, writer, self.settings, self._network)
         self._records = 0
@@ -153,7 +153,7 @@ class Controller(Saved):
         if self._skip:
             self._skip -= 1
         else:
-            self._decider.history.losses.add(loss)
+            self._run.history.losses.add(loss)
         self._records += 1
 
     def step(self, val_loss: float | Tensor | None = None, *, steps: int | None = None) -> Decision | None:
@@ -179,11 +179,11 @@ class Controller(Saved):
             self._records, self._skip = self._records + unseen, max(0, self._skip - unseen)
         val = None if val_loss is None else number(val_loss, "val_loss")
         records, self._records = self._records, 0
-        losses = self._journal.losses(self._decider.history.losses)
-        call = self._decider.end_call(records, val)
+        losses = self._journal.losses(self._run.history.losses)
+        call = self._run.end_call(records, val)
         if call.kept:
             self._log.append(Logged.of(call))
-        decision = self._decider.decide(call)
+        decision = self._run.decide(call)
         if decision is not None:
             self.decisions.append(decision)
             if self._says:
@@ -195,5 +195,5 @@ class Controller(Saved):
     def detach(self) -> None:
         """Let go: the optimizer stays as it is; ``record`` and ``step`` do nothing from now on."""
         self._skip = math.inf
-        self._decider.history.clear()
-        self._decider.recovery.copies = None
+        self._run.history.clear()
+        self._run.recovery.copies = None

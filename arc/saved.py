@@ -19,7 +19,7 @@ from arc.view.plot import Logged, draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from arc.decider import Decider
+    from arc.controlled_run import ControlledRun
     from arc.optimizers.handle import Optimizers
 
 CARD: Final = """# ARC controller
@@ -38,7 +38,7 @@ class Saved:
     optimizers: tuple[torch.optim.Optimizer, ...]
     decisions: list[Decision]
     _network: Network | Estimator
-    _decider: Decider
+    _run: ControlledRun
     _steering: Optimizers
     _log: list[Logged]
     _records: int
@@ -115,7 +115,7 @@ class Saved:
             "lrs": list(self._steering.left),
             "records": self._records,
             "skip": self._skip,
-            "decider": _of_decider(self._decider),
+            "decider": _of_run(self._run),
             "log": [list(entry) for entry in self._log],
             "decisions": [d.as_dict() for d in self.decisions],
         }
@@ -142,7 +142,7 @@ class Saved:
         self._records, self._skip = int(state["records"]), float(state["skip"])
         self._log = [Logged(*entry) for entry in list[Any](state["log"])]
         self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
-        _load_decider(self._decider, state["decider"])
+        _load_run(self._run, state["decider"])
         if "lrs" in state:  # the optimizers' states may be loaded before or after this one
             self._steering.left = tuple(map(float, state["lrs"]))
 
@@ -155,27 +155,27 @@ class Saved:
         return draw(self._log, self.decisions, path)
 
 
-def _of_decider(decider: Decider) -> dict[str, Any]:
+def _of_run(run: ControlledRun) -> dict[str, Any]:
     return {
-        "epoch": decider.epoch,
-        "history": decider.history.state_dict(),
-        "sketches": None if decider.sketches is None else decider.sketches.state_dict(),
-        "told": sorted(decider.notices.told),
-        "course": decider.course.state_dict(),
-        "course_kept": decider.course_kept.state_dict(),
-        **decider.recovery.state_dict(),
+        "epoch": run.epoch,
+        "history": run.history.state_dict(),
+        "sketches": None if run.sketches is None else run.sketches.state_dict(),
+        "told": sorted(run.notices.told),
+        "course": run.course.state_dict(),
+        "course_kept": run.course_kept.state_dict(),
+        **run.recovery.state_dict(),
     }
 
 
-def _load_decider(decider: Decider, state: dict[str, Any]) -> None:
-    decider.epoch = int(state["epoch"])
-    decider.history.load_state_dict(state["history"])
-    decider.notices.told = set(state["told"])
-    decider.course = Course.from_state(state["course"])
-    decider.course_kept = Course.from_state(state.get("course_kept", state["course"]))
-    if decider.sketches is not None:
-        decider.sketches.load_state_dict(state["sketches"])
-    decider.recovery.load_state_dict(state)
+def _load_run(run: ControlledRun, state: dict[str, Any]) -> None:
+    run.epoch = int(state["epoch"])
+    run.history.load_state_dict(state["history"])
+    run.notices.told = set(state["told"])
+    run.course = Course.from_state(state["course"])
+    run.course_kept = Course.from_state(state.get("course_kept", state["course"]))
+    if run.sketches is not None:
+        run.sketches.load_state_dict(state["sketches"])
+    run.recovery.load_state_dict(state)
 
 
 def _check(state: Any, groups: list[int]) -> None:

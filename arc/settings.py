@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from arc.optimizers import lrs
+from arc.optimizers import learning_rates
 from arc.policy.default import PAPER, Policy
 
 Mode = Literal["control", "advise"]
@@ -81,8 +81,8 @@ class Settings:
     @property
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest LR of any group that is not frozen."""
-        low = lrs.LOWEST if self.min_lr is None else self.min_lr
-        return low, lrs.HIGHEST if self.max_lr is None else self.max_lr
+        low = learning_rates.LOWEST if self.min_lr is None else self.min_lr
+        return low, learning_rates.HIGHEST if self.max_lr is None else self.max_lr
 
     @property
     def total_epochs(self) -> int | None:

@@ -1,5 +1,4 @@
-"""What this project uses of torch that torch does not promise to keep; its schedulers' names are in
-:mod:`arc.optimizers.schedulers`, and nowhere else is there one.
+"""What this project uses of torch that torch does not promise to keep; nowhere else is there any.
 
 ``tests/arc/test_torch_private.py`` says which of them a new torch has changed.
 """
@@ -22,6 +21,13 @@ fused_adam: Final = torch._fused_adam_
 """The kernel of ``torch.optim.Adam(fused=True)``: a step on lists of tensors, in place."""
 fused_adamw: Final = torch._fused_adamw_
 """That of AdamW."""
+
+MARKS: Final = ("_wrapped_by_lr_sched", "_with_counter")
+"""Attributes that torch's LR schedulers put on ``optimizer.step``: since torch 2.4, and before."""
+LAST_LR: Final = "_last_lr"
+"""The list of LRs, one per group, that a scheduler reports."""
+PARTS: Final = "_schedulers"
+"""The schedulers inside SequentialLR and ChainedScheduler."""
 
 
 def changes(tensor: Tensor) -> int:

@@ -20,7 +20,7 @@ from tasks.errors import InputError
 from tasks.recipe import Precision, Recipe
 from tasks.seeding import derive
 from tasks.settings import encoded
-from tasks.work import board, workers
+from tasks.work import tensorboard, workers
 from tasks.work.executor import Executed, Executor
 
 DRAWN = ("epoch_steps", "batch_size", "weight_decay", "clip", "warmup")
@@ -152,7 +152,7 @@ def _settings(config: GenerateConfig, name: str, variant: str) -> str:
 
 def generate(config: GenerateConfig) -> int:
     """Run the trials that are missing; the exit code."""
-    board.check(config.tensorboard)
+    tensorboard.check(config.tensorboard)
     executor = Executor.of(config)
     executor.cards(1)  # a bad number of workers is said before the data are loaded
     every: list[TrialUnit | StackUnit] = list(units(config))

@@ -13,7 +13,7 @@ from data_gen.trial_settings import Trial
 from tasks import registry
 from tasks.base import Data, Source, Task
 from tasks.settings import NONE
-from tasks.work import board, workers
+from tasks.work import tensorboard, workers
 from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
 
@@ -64,7 +64,7 @@ class TrialUnit:
         settings = {"task": self.trial.task, "optimizer": optimizer, "lr0": lr0, "period": period}
         name = f"trial_{registry.short_name(self.trial.task)}_{self.trial.seed}_{self.trial.index}"
         more = trial.rows(self.trial, task, data, self.fingerprint, self.device, progress)
-        with board.writing(self.tensorboard, name, settings, ("val_loss",)) as log:
+        with tensorboard.writing(self.tensorboard, name, settings, ("val_loss",)) as log:
             for row in itertools.chain(list(rows), more):
                 if row["cycle"] >= len(rows):
                     rows.append(row)

@@ -18,7 +18,7 @@ from proxy_eval.watched import WatchedRun, follow
 from tasks import registry
 from tasks.base import Source
 from tasks.seeding import derive
-from tasks.work import board, folders, workers
+from tasks.work import folders, tensorboard, workers
 
 _VALUES = pa.list_(pa.float32())
 
@@ -125,7 +125,7 @@ class ProxyUnit:
             "repeat": self.repeat,
         }
         trace = []
-        with board.writing(
+        with tensorboard.writing(
             self.tensorboard, f"proxy_{self.run_id}", settings, ("val_metric", "val_loss")
         ) as log:
             for epoch in follow(run, method, self.epochs):

@@ -29,7 +29,7 @@ from tasks import optimizers, registry
 from tasks.base import source_of
 from tasks.errors import InputError
 from tasks.recipe import Recipe
-from tasks.work import board, folders, places, workers
+from tasks.work import folders, places, tensorboard, workers
 from tasks.work.executor import Executed, Executor
 from training.distill import candidates
 
@@ -81,7 +81,7 @@ class SelectConfig(Executed):
 
 def select(config: SelectConfig) -> int:
     """Run the proxy runs that are missing, print the ranking, export the winner; the exit code."""
-    board.check(config.tensorboard)
+    tensorboard.check(config.tensorboard)
     executor = Executor.of(config)
     asked = units(config, executor.where())
     share = executor.share(asked)

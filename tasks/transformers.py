@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tasks.base import Task
 
@@ -22,7 +22,7 @@ class OfTransformer(Task):
     layers: int
     heads: int
 
-    def _sizes(self) -> dict[str, int]:
+    def _sizes(self) -> dict[str, Any]:
         """Those numbers, as the nets take them."""
         return {"width": self.width, "layers": self.layers, "heads": self.heads}
 

@@ -13,7 +13,7 @@ from arc.network import weights
 from arc.network.network import Network
 from data_gen import store
 from tasks.errors import InputError
-from tasks.work import board, folders, places, workers
+from tasks.work import folders, places, tensorboard, workers
 from tasks.work.executor import Executor
 from training import dataset
 from training.config import TrainingConfig
@@ -50,7 +50,7 @@ class CandidateUnit(NetworkUnit):
         train, held = dataset.split(samples, config.holdout, config.seed)
         seed = config.seed + self.index
         shown = config.recipe() | {"candidate_seed": seed}
-        with board.writing(
+        with tensorboard.writing(
             config.tensorboard, f"candidate_{self.index}", shown, ("val_loss", "accuracy")
         ) as log:
             unfinished = Unfinished(self.path, shown | {"samples": samples.fingerprint()})
@@ -110,7 +110,7 @@ def card(made: dict[str, Any]) -> str:
 
 def train(config: TrainingConfig) -> int:
     """Fit the candidates that are missing; the exit code."""
-    board.check(config.tensorboard)
+    tensorboard.check(config.tensorboard)
     executor = Executor.of(config)
     device = executor.where()
     executor.cards(1)  # a bad number of workers is said before the samples are read

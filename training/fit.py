@@ -13,7 +13,7 @@ from torch import Tensor
 from arc.network.network import Network
 from tasks.base import Stateful
 from tasks.seeding import derive
-from tasks.work.board import Log, no_log
+from tasks.work.tensorboard import Log, no_log
 from training import fast
 from training.config import TrainingConfig
 from training.dataset import Samples

@@ -22,7 +22,7 @@ from arc.methods.method import require
 from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Cost, Run, set_lr
 from arc.methods.torch_run import LossFunction, TorchRun
-from arc.optimizers import lrs
+from arc.optimizers import learning_rates
 from arc.settings import Settings
 
 STEPS: Final = 20
@@ -94,7 +94,7 @@ def suggest(
     ):
         if not isinstance(value, kind):  # type: ignore[arg-type]
             raise TypeError(f"got {name}={value!r:.80}, need {need}")
-    lrs.read(optimizer)
+    learning_rates.read(optimizer)
     _check(selection, steps, lr_range, threshold)
     refuse_one_pass(train_batches)
     batches = sample(train_batches, steps, seed=0)

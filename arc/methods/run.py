@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.methods import random_state
-from arc.optimizers import lrs
+from arc.optimizers import learning_rates
 
 
 @dataclass
@@ -166,7 +166,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
         if not 0 < value < float("inf"):
             raise ValueError(f"got lr={value}, need a positive, finite LR in the first parameter group")
     groups = optimizer.param_groups
-    lrs.write(groups, [lr, *(float(group["lr"]) * (lr / before) for group in groups[1:])])
+    learning_rates.write(groups, [lr, *(float(group["lr"]) * (lr / before) for group in groups[1:])])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from arc.methods import random_state
 from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Closure, Cost, Step, kept_buffers, size_of
-from arc.optimizers.lrs import load_state
+from arc.optimizers.learning_rates import load_state
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 

@@ -8,7 +8,7 @@ import torch
 
 from arc.actions import Action
 from arc.decision import Decision
-from arc.optimizers import lrs, schedulers
+from arc.optimizers import learning_rates, schedulers
 from arc.optimizers.steps import Steps, others
 
 CERTAIN: Final = {Action.RAISE: (1.0, 0.0, 0.0), Action.KEEP: (0.0, 1.0, 0.0), Action.LOWER: (0.0, 0.0, 1.0)}
@@ -62,9 +62,12 @@ class Optimizers:
         max_lr: float | None = None,
         control: bool = True,
     ) -> None:
-        self.all = lrs.listed(optimizer)
+        self.all = learning_rates.listed(optimizer)
         self._schedulers = schedulers.checked(scheduler)
-        self._bounds = (lrs.LOWEST if min_lr is None else min_lr, lrs.HIGHEST if max_lr is None else max_lr)
+        self._bounds = (
+            learning_rates.LOWEST if min_lr is None else min_lr,
+            learning_rates.HIGHEST if max_lr is None else max_lr,
+        )
         self.in_control = control
         self.steps = Steps(self.all)
         before = self.read()
@@ -101,12 +104,12 @@ class Optimizers:
         """
         if self.in_control and schedulers.strangers(self.all, self._schedulers):
             raise RuntimeError(schedulers.REMEDY)
-        return lrs.values(self.groups, allow_zero=bool(self._schedulers) or not self.in_control)
+        return learning_rates.values(self.groups, allow_zero=bool(self._schedulers) or not self.in_control)
 
     @property
     def reference(self) -> float:
         """The LR that stands for all groups: the first that is not 0; 0 if all are."""
-        return lrs.reference(self.read())
+        return learning_rates.reference(self.read())
 
     def move(self, multiplier: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Multiply all LRs, as far as the bounds allow; the LRs before and after."""
@@ -116,7 +119,7 @@ class Optimizers:
             return before, tuple(lr * allowed for lr in before)
         if allowed == 1:
             return before, before
-        after = lrs.scale(self.groups, allowed)
+        after = learning_rates.scale(self.groups, allowed)
         schedulers.scale(self.groups, self._schedulers, allowed)
         self.left = after
         return before, after
@@ -156,7 +159,7 @@ class Optimizers:
 
     def allowed(self, multiplier: float) -> float:
         """The factor as far as the bounds allow it: 1 where they allow nothing."""
-        return lrs.limited(multiplier, self.read(), *self._bounds)
+        return learning_rates.limited(multiplier, self.read(), *self._bounds)
 
     @property
     def gradients(self) -> bool:
@@ -174,7 +177,7 @@ class Optimizers:
         where torch's ``ReduceLROnPlateau`` is on one of the optimizers: it multiplies what it finds, so
         it undoes no decision. Groups added since are no writes.
         """
-        now = lrs.values(self.groups, allow_zero=True)
+        now = learning_rates.values(self.groups, allow_zero=True)
         left, self.left = self.left, now
         if self._schedulers or not self.in_control:
             return ()

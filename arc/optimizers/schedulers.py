@@ -1,7 +1,4 @@
-"""torch's LR schedulers on the same optimizers: scaled along, or refused. torch's private names are here.
-
-``tests/arc/optimizers/test_torch_names.py`` says when torch changes them.
-"""
+"""torch's LR schedulers on the same optimizers: scaled along, or refused."""
 
 from __future__ import annotations
 
@@ -11,13 +8,12 @@ from typing import Any, Final
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from arc.living import living
+from arc.torch_private import LAST_LR, MARKS, PARTS
 
 LR_KEYS: Final = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
 """What optimizers and torch's schedulers keep in the parameter groups (OneCycleLR two of them, SWALR one)."""
 
-MARKS: Final = ("_wrapped_by_lr_sched", "_with_counter")
-"""Attributes that torch's schedulers put on ``optimizer.step``: since torch 2.4, and before."""
-LISTS: Final = ("base_lrs", "max_lrs", "_last_lr")
+LISTS: Final = ("base_lrs", "max_lrs", LAST_LR)
 """Lists of LRs, one per group, that schedulers compute the next LR from, or report."""
 FALLING: Final = frozenset(
     ("CosineAnnealingLR", "OneCycleLR", "PolynomialLR", "ExponentialLR", "StepLR", "MultiStepLR")
@@ -25,9 +21,6 @@ FALLING: Final = frozenset(
 """Schedules that are meant to end low."""
 FLOOR: Final = "eta_min"
 """The floor of the cosine schedules."""
-PARTS: Final = "_schedulers"
-"""The schedulers inside SequentialLR and ChainedScheduler."""
-
 REMEDY: Final = (
     "a torch scheduler drives this optimizer and would overwrite the controller's LR: pass it as "
     "scheduler=..., so that its base_lrs are scaled too, or remove it"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from arc.optimizers.lrs import listed
+from arc.optimizers.learning_rates import listed
 from arc.recovery.files import Files, read
 from arc.recovery.memory import Memory
 from arc.recovery.run_state import RunState

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arc.decision import RecoveryWarning
-from arc.optimizers.lrs import listed
+from arc.optimizers.learning_rates import listed
 from arc.policy.default import PAPER
 from arc.recovery.copies import Copies
 from arc.recovery.modules import holder

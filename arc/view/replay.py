@@ -12,7 +12,7 @@ from typing import Any
 from arc.controller import Controller
 from arc.decision import Decision
 from arc.network import weights
-from arc.optimizers import lrs
+from arc.optimizers import learning_rates
 from arc.policy.default import Policy, PolicyName
 from arc.view import logs
 
@@ -25,7 +25,7 @@ class StandIn:
 
     def set(self, *values: float) -> None:
         """Every group's LR, as the log has it of a call."""
-        lrs.write(self.param_groups, values)
+        learning_rates.write(self.param_groups, values)
 
 
 def replay(

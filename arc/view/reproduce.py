@@ -62,7 +62,7 @@ def reproduce(
         if _keeps_copies(log.settings, controller.settings.policy):
             copies: Any = _Remembered()
             copies.take("initial")
-            controller._decider.recovery.copies = copies
+            controller._run.recovery.copies = copies
         _drive(controller, stand_in, log, ratios)
     ours = {decision.epoch: decision for decision in controller.decisions}
     same = sum(_alike(ours.get(theirs.epoch), theirs) for theirs in log.decisions)
@@ -99,12 +99,12 @@ def _keeps_copies(settings: dict[str, Any], policy: Policy) -> bool:
 
 def _drive(controller: Controller, stand_in: StandIn, log: RunLog, ratios: list[float]) -> None:
     """Make all calls, at the LRs of the log."""
-    decider = controller._decider
+    run = controller._run
     for call, seen in zip(log.calls, log.seen, strict=True):
         lrs = tuple(ratio * call.lr for ratio in ratios)
         stand_in.set(*lrs)
         controller._steering.left = lrs
-        decider.epoch, decider.logged_movement = call.epoch - 1, seen.movement
+        run.epoch, run.logged_movement = call.epoch - 1, seen.movement
         losses = seen.losses or [call.train_loss]
         for loss in losses:
             controller.record(loss)

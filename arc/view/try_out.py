@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from arc.controller import Controller
 from arc.decision import RecoveryWarning
 from arc.network import weights
-from arc.view.bar import Bar
+from arc.view.progress_bar import Bar
 from arc.view.replay import table, width
 
 SWEPT = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)

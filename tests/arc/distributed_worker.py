@@ -166,7 +166,7 @@ def _one_is_gone(rank: int, world: int, path: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecoveryWarning)
         epoch(controller, falling(0))
-        copies = controller._decider.recovery.copies
+        copies = controller._run.recovery.copies
         assert copies is not None and set(copies.names) == {"initial", "good"}
         if rank == world - 1:
             copies.drop("initial")

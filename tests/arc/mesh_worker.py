@@ -79,7 +79,7 @@ def _found(make: Any, folder: Path) -> dict[str, Any]:
         for loss in forked.train(net, adam, call):
             controller.record(loss)
         controller.step()
-        moved.append(asdict(controller._decider.course.calls[-1].moved))
+        moved.append(asdict(controller._run.course.calls[-1].moved))
     good = _shards(net)
     place = folder / make.__name__
     dcp.save({"net": net.state_dict(), "controller": RankState(controller)}, checkpoint_id=place)
@@ -93,10 +93,10 @@ def _found(make: Any, folder: Path) -> dict[str, Any]:
     back = _shards(net) == initial  # so early a run begins again
     other = arc.Controller(adam, period=50, verbose=False)
     dcp.load({"net": net.state_dict(), "controller": RankState(other)}, checkpoint_id=place)
-    copies = other._decider.recovery.copies
+    copies = other._run.recovery.copies
     assert copies is not None
     copies.restore("good")
-    resumed = [other._decider.epoch, sorted(copies.names), _shards(net) == good]
+    resumed = [other._run.epoch, sorted(copies.names), _shards(net) == good]
     after = forked.train(net, adam, CALLS)
     return {"moved": moved, "restored": decision.restored, "back": back, "resumed": resumed, "after": after}
 

@@ -64,7 +64,7 @@ def _seen(model: nn.Module) -> list[dict[str, Any]]:
         for loss in losses:
             controller.record(loss)
         controller.step()
-        found.append(asdict(controller._decider.course.calls[-1].moved))
+        found.append(asdict(controller._run.course.calls[-1].moved))
     return found
 
 

@@ -165,7 +165,7 @@ def test_one_mean_stands_for_the_steps_that_are_told() -> None:
         for controller, steps in ((first, None), (told, 50)):
             controller.record(1.0 / (call + 1))
             controller.step(steps=steps)
-    assert [c._decider.course.held_steps for c in (first, told)] == [2, 100]
+    assert [c._run.course.held_steps for c in (first, told)] == [2, 100]
 
 
 def test_a_warmup_counts_steps_that_are_told() -> None:
@@ -173,7 +173,7 @@ def test_a_warmup_counts_steps_that_are_told() -> None:
     for kept in (0, 0, 1):
         controller.record(1.0)
         controller.step(steps=50)
-        assert len(controller._decider.course.calls) == kept
+        assert len(controller._run.course.calls) == kept
 
 
 @pytest.mark.parametrize("steps", [0, -3, 1.5, True, "many"])

@@ -48,7 +48,7 @@ def test_steps_that_amp_skips_are_left_out_by_the_documented_loop(network: arc.N
         scaler.update()
         if scaler.get_scale() >= scale:
             controller.record(loss)
-    assert len(controller._decider.history.losses) == 3
+    assert len(controller._run.history.losses) == 3
     decision = controller.step()
     assert decision is not None and "not finite" not in decision.reason
 

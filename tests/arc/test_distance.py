@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import arc
-from arc import decider
+from arc import controlled_run
 from arc.actions import Estimate
 from arc.decision import RecoveryWarning
 from arc.history.course import Call, Course
@@ -204,7 +204,7 @@ def test_of_a_state_that_is_put_back_the_network_sees_what_came_before_it() -> N
         controller = drive(Changing(0.0, 0.0, -2.0, 2.0, 0.0), calls=5, lr=0.03)
     back = next(d for d in controller.decisions if d.source == "trial")
     assert (back.epoch, back.restored) == (4, 3)
-    course = controller._decider.course
+    course = controller._run.course
     assert course.count == 4 and [c.lr for c in course.calls] == pytest.approx([0.03] * 4, rel=0.1)
 
 
@@ -225,7 +225,7 @@ def test_past_the_total_no_end_and_no_anneal_are_known(monkeypatch: pytest.Monke
         return observe(course, share)
 
     monkeypatch.setattr(rules, "approach", approach_)
-    monkeypatch.setattr(decider, "observe", observe_)
+    monkeypatch.setattr(controlled_run, "observe", observe_)
     with pytest.warns(RecoveryWarning, match="past total_calls=5"):
         drive(saying(0.0), calls=7, period=1, total_calls=5)
     assert gone == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, None, None])

@@ -126,7 +126,7 @@ def test_the_movement_of_all_is_seen(network: arc.Network) -> None:
     controller = arc.Controller([first, second], network=network)
     nn.init.constant_(second.param_groups[0]["params"][0], 3.0)
     controller.record(1.0)
-    moved = controller._decider.end_call(1, None).moved
+    moved = controller._run.end_call(1, None).moved
     assert moved is not None and moved.distance / moved.start == pytest.approx(
         math.sqrt(8) / 2
     )  # from (1, 1, 1, 1) to (1, 1, 3, 3)

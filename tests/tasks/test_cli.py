@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from data_gen.generate import GenerateConfig
 from tasks.errors import InputError
-from tasks.work import board, cli
+from tasks.work import cli, tensorboard
 
 FILES = sorted(path.stem for path in cli.CONFIGS.glob("*.yaml"))
 STAGES = [name for name in FILES if "suite" not in name]  # a suite is no stage: see proxy_eval.suite
@@ -110,7 +110,7 @@ def test_a_store_where_a_directory_is_needed_is_refused(stage, capsys, tmp_path,
     schema = schema_of(stage)
 
     def run(config):
-        board.check(config.tensorboard)
+        tensorboard.check(config.tensorboard)
 
     arguments = ["tensorboard=s3://bucket/there"]
     assert cli.main(stage, schema, run, arguments, logged=False) == 2

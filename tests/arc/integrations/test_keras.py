@@ -44,7 +44,7 @@ def test_the_losses_are_those_of_the_batches(network: arc.Network) -> None:
     model = _fit([callback], lr=1e-9, epochs=1, batch_size=18)
     errors = (model.predict(INPUTS, verbose=0) - TARGETS) ** 2
     expected = [errors[i : i + 18].mean() for i in range(0, 72, 18)]
-    assert callback.controller._decider.history.losses.values() == pytest.approx(expected, rel=1e-4)
+    assert callback.controller._run.history.losses.values() == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_schedule_is_refused(network: arc.Network) -> None:
@@ -162,4 +162,4 @@ def test_batches_that_are_run_in_one_go_are_counted() -> None:
     for batch in (3, 7):
         callback.on_train_batch_end(batch, {"loss": 1.0})
     callback.on_epoch_end(1, {"loss": 1.0})
-    assert callback.controller._decider.course.held_steps == 16
+    assert callback.controller._run.course.held_steps == 16

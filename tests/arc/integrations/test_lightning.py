@@ -44,7 +44,7 @@ def test_automatic_and_manual_optimization(answering: Answering, manual: bool) -
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network) -> None:
     callback = ARCCallback(network=network, period=9, total_calls=None)
     _fit(callback, Regression(), accumulate_grad_batches=2)
-    assert len(callback.controller._decider.history.losses) == 4 * 2
+    assert len(callback.controller._run.history.losses) == 4 * 2
 
 
 def test_validation_may_be_rarer_or_more_frequent(network: arc.Network) -> None:
@@ -80,7 +80,7 @@ def test_a_resumed_training_decides_alike(network: arc.Network, tmp_path: Path) 
 def test_a_rollback_takes_the_module(network: arc.Network) -> None:
     callback = ARCCallback(network=network, rollback=True)
     _fit(callback, Regression(), max_epochs=1)
-    assert callback.controller._decider.recovery.copies is not None
+    assert callback.controller._run.recovery.copies is not None
 
 
 def test_what_is_not_logged_is_named(network: arc.Network) -> None:

@@ -84,7 +84,7 @@ def test_a_trial_point_of_the_same_step_is_no_loss(network: arc.Network) -> None
     optimizer = torch.optim.LBFGS(net.parameters(), lr=0.1, max_iter=5)
     scheduler = arc.Scheduler(optimizer, network=network)
     _train(net, optimizer, closure=True)
-    assert len(scheduler.controller._decider.history.losses) == 1
+    assert len(scheduler.controller._run.history.losses) == 1
 
 
 def test_the_same_call_again_is_left_out(network: arc.Network) -> None:
@@ -176,7 +176,7 @@ def test_steps_are_counted_where_no_losses_are_recorded(tmp_path: Path) -> None:
     for _ in range(2):
         loss = [_train(net, optimizer) for _ in range(12)][-1]
         scheduler.step(loss)
-    assert scheduler.controller._decider.course.calls[-1].steps == 12
+    assert scheduler.controller._run.course.calls[-1].steps == 12
     assert scheduler.get_last_lr()[0] > 1e-4  # far off: one move goes most of the way
     again, said = reproduce(journal.read(tmp_path))  # the log knows it, too
     assert [d.lr_after for d in again.decisions] == [d.lr_after for d in scheduler.controller.decisions], said

@@ -106,19 +106,19 @@ def test_it_is_called_per_evaluation_or_else_per_epoch(
 def test_one_loss_is_recorded_per_optimizer_step(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network, period=9, total_calls=None)
     train(tmp_path, callback, gradient_accumulation_steps=2)
-    assert len(callback.controller._decider.history.losses) == 4 * 2
+    assert len(callback.controller._run.history.losses) == 4 * 2
 
 
 def test_a_loss_of_ones_own_is_taken_from_the_logs(network: arc.Network, tmp_path: Path) -> None:
     callback = ARCCallback(network=network, period=9, total_calls=None)
     train(tmp_path, callback, kind=OwnLoss, logging_strategy="steps", logging_steps=1, eval_strategy="no")
-    assert len(callback.controller._decider.history.losses) == 4 * 4
+    assert len(callback.controller._run.history.losses) == 4 * 4
 
 
 def test_a_logged_loss_stands_for_the_steps_that_it_is_a_mean_of(tmp_path: Path) -> None:
     callback = ARCCallback()
     train(tmp_path, callback, kind=OwnLoss, logging_strategy="epoch", eval_strategy="epoch")
-    assert [call.steps for call in callback.controller._decider.course.calls] == [4] * 4
+    assert [call.steps for call in callback.controller._run.course.calls] == [4] * 4
 
 
 def test_evaluations_around_the_training_are_ignored(network: arc.Network, tmp_path: Path) -> None:

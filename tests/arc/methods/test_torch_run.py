@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from arc.methods.run import Closure, Cost, get_lr, set_lr
 from arc.methods.torch_run import TorchRun
-from arc.optimizers.lrs import load_state
+from arc.optimizers.learning_rates import load_state
 from tests.arc.methods.problems import OPTIMIZERS, classifier, parameters_of
 
 

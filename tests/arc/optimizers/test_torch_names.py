@@ -1,8 +1,9 @@
-"""torch's private names that ``arc.optimizers.schedulers`` relies on: a test fails when torch changes one."""
+"""What ``arc.optimizers`` relies on in torch's schedulers and optimizers: fails when torch changes it."""
 
 import torch
 from torch.optim import lr_scheduler as torch_lr
 
+from arc import torch_private
 from arc.optimizers import schedulers
 from arc.recovery.run_state import HYPERPARAMETERS
 from tests.arc.helpers import optimizer
@@ -13,20 +14,24 @@ def test_a_scheduler_marks_the_optimizers_step() -> None:
     assert not schedulers.drives(sgd)
     torch_lr.LambdaLR(sgd, lambda e: 1.0)
     assert schedulers.drives(sgd)
-    assert any(hasattr(sgd.step, mark) for mark in schedulers.MARKS)
+    assert any(hasattr(sgd.step, mark) for mark in torch_private.MARKS)
 
 
 def test_schedulers_hold_their_lrs_under_these_names() -> None:
     sgd = optimizer(0.1, momentum=0.9)
     constant = torch_lr.ConstantLR(sgd, 0.5)
     cyclic = torch_lr.CyclicLR(sgd, 0.01, 0.1)
-    assert hasattr(constant, "base_lrs") and hasattr(constant, "_last_lr") and hasattr(cyclic, "max_lrs")
+    assert (
+        hasattr(constant, "base_lrs")
+        and hasattr(constant, torch_private.LAST_LR)
+        and hasattr(cyclic, "max_lrs")
+    )
     assert hasattr(torch_lr.CosineAnnealingLR(sgd, 5), schedulers.FLOOR)
     for joined in (
         torch_lr.ChainedScheduler([constant]),
         torch_lr.SequentialLR(sgd, [constant, torch_lr.ConstantLR(sgd)], [2]),
     ):
-        assert constant in getattr(joined, schedulers.PARTS)
+        assert constant in getattr(joined, torch_private.PARTS)
 
 
 def test_onecycle_and_swa_keep_lrs_in_the_groups() -> None:

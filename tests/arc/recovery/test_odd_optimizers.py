@@ -161,7 +161,7 @@ def test_odd_parameters_and_states_train_on_exactly_after_a_restore(kind: Any) -
     torch.manual_seed(0)
     made, loss_of = kind()
     controller = arc.Controller(made, rollback=True, verbose=False)
-    copies = controller._decider.recovery.copies
+    copies = controller._run.recovery.copies
     assert copies is not None
 
     def steps() -> list[float]:
@@ -191,10 +191,10 @@ def test_a_copied_controller_drives_the_copied_optimizer(how: Any) -> None:
     net = Net()
     adam = torch.optim.Adam(net.parameters(), lr=0.1)
     controller = arc.Controller(adam, verbose=False)
-    streams = controller._decider.recovery.copies._run.streams  # type: ignore[union-attr]
+    streams = controller._run.recovery.copies._run.streams  # type: ignore[union-attr]
     streams._hooked = True  # as on a CUDA device, whose streams and hooks no copy of the optimizer has
     other_net, other_adam, other = how((net, adam, controller))
-    assert not other._decider.recovery.copies._run.streams._hooked
+    assert not other._run.recovery.copies._run.streams._hooked
     assert other.optimizer is other_adam
     for _ in range(3):
         step(net, adam)

@@ -9,7 +9,7 @@ import pytest
 from data_gen import generate
 from data_gen.generate import GenerateConfig
 from tasks.errors import InputError
-from tasks.work import board, cli
+from tasks.work import cli, tensorboard
 
 pytestmark = pytest.mark.filterwarnings("default")  # protobuf's own
 
@@ -24,7 +24,7 @@ def _events(folder: Path) -> Any:
 
 def test_a_unit_logs_scalars_and_settings(tmp_path: Path) -> None:
     for value in (0.5, 0.25):  # a second run of the unit replaces the first
-        with board.writing(str(tmp_path), "unit", {"lr": 0.1, "task": ["a"]}, ("loss",)) as log:
+        with tensorboard.writing(str(tmp_path), "unit", {"lr": 0.1, "task": ["a"]}, ("loss",)) as log:
             log(1, {"loss": value, "name": "text", "lost": float("nan")})
     found = _events(tmp_path / "unit")
     assert [event.value for event in found.Scalars("loss")] == [0.25]
@@ -34,16 +34,16 @@ def test_a_unit_logs_scalars_and_settings(tmp_path: Path) -> None:
 
 def test_nothing_is_written_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with board.writing(None, "unit", {}, ()) as log:
+    with tensorboard.writing(None, "unit", {}, ()) as log:
         log(1, {"loss": 1.0})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board.importlib.util, "find_spec", lambda name: None)
-    board.check(None)
+    monkeypatch.setattr(tensorboard.importlib.util, "find_spec", lambda name: None)
+    tensorboard.check(None)
     with pytest.raises(InputError, match=r"\[tensorboard\]"):
-        board.check("runs/board")
+        tensorboard.check("runs/board")
 
 
 def test_trials_are_the_same_with_a_board(tiny: str, tmp_path: Path) -> None:

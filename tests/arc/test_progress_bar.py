@@ -2,7 +2,7 @@
 
 import io
 
-from arc.view.bar import Bar
+from arc.view.progress_bar import Bar
 
 
 class _Terminal(io.StringIO):

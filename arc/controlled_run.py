@@ -26,7 +26,7 @@ from arc.recovery.state import Verdict
 from arc.settings import Settings
 
 
-class Decider:
+class ControlledRun:
     """Joins the rooms. It holds no rule: those on moves are in ``policy``, on ways back in ``recovery``.
 
     Args:
