@@ -94,7 +94,7 @@ class Saved:
             message: of the commit.
 
         Returns:
-            The repository's address.
+            The address of the commit.
         """
         from arc.network import hub
 

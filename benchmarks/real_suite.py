@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from proxy_eval import suite
+from proxy_eval import stats, suite
 from proxy_eval.plan import ORACLE
 from proxy_eval.report import curves
 from proxy_eval.report.rows import load
@@ -52,6 +52,7 @@ NONE = "no LR to set"
 def summary(runs: pd.DataFrame) -> list[str]:
     """A row per method: the mean score over the tasks from every LR0, and what a run cost.
 
+    Behind a mean of two seeds or more is its interval of 95 %, with tasks and seeds redrawn.
     Time is the CPU time of a run beside the reference's on the same task, memory the process's peak; both are
     medians.
     """
@@ -62,8 +63,8 @@ def summary(runs: pd.DataFrame) -> list[str]:
     runs = runs.assign(time=runs["cpu_seconds"] / seconds)
     lines = [_row(head), _row(["---"] + ["--:"] * (len(head) - 1))]
     for label, rows in runs.groupby("label"):
-        by_task = rows.fillna({"decade": math.inf}).groupby(["decade", "task"])["score"].mean()
-        means = [_mean(by_task.get(d), runs["task"].nunique()) for d in decades]
+        off = rows["decade"].fillna(math.inf)
+        means = [_mean(rows[off == d], runs["task"].nunique()) for d in decades]
         cost = [f"{rows['time'].median():.2f}", f"{rows['peak_memory'].median() / 1e6:.0f}"]
         lines.append(_row([title(str(label)), *means, *cost, str(rows["seed"].nunique())]))
     return lines
@@ -104,11 +105,17 @@ def _cells(rows: pd.DataFrame, decades: Sequence[float]) -> list[str]:
     return found
 
 
-def _mean(by_task: pd.Series | None, tasks: int) -> str:
-    """The mean over tasks; nothing where a task is missing, which would be another mean."""
-    if by_task is None or len(by_task) < tasks or math.isnan(by_task.mean()):
+def _mean(rows: pd.DataFrame, tasks: int) -> str:
+    """The mean over tasks; nothing where a task is missing, which would be another mean.
+
+    The seeds that not all tasks have are left out.
+    """
+    by_seed = rows.pivot_table(index="seed", columns="task", values="score").dropna()
+    if by_seed.shape[1] < tasks or by_seed.empty:
         return ""
-    return f"{by_task.mean():.3f}"
+    scores = by_seed.to_numpy()[..., None]
+    low, high = stats.interval(lambda drawn: 1 - stats.regret(drawn), scores, seed=0)
+    return f"{scores.mean():.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import torch
 from torch import nn
@@ -54,3 +55,9 @@ def lr_ranges(
         "sgd": sgd or adaptive,
         "momentum": momentum or adaptive,
     }
+
+
+USUAL_LRS: Final = lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0))
+"""From too low to diverging for most nets of mini and medium scale; others write their own."""
+LOW_SGD_LRS: Final = lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0))
+"""The same where plain SGD diverges sooner: squared errors, detection by focal losses."""

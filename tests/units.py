@@ -1,9 +1,10 @@
-"""A unit of work that works, or fails in one of many ways."""
+"""A unit of work that works, or fails in one of many ways; and what tells one to stop."""
 
 import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,17 @@ import torch
 
 from tasks.errors import InputError
 from tasks.work.answers import Stopped
+
+
+def stops_after(ticks: int) -> Callable[[], None]:
+    """A ``tick`` that raises Stopped when it is called so often."""
+    numbers = iter(range(1, 100))
+
+    def tick() -> None:
+        if next(numbers) == ticks:
+            raise Stopped
+
+    return tick
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from training import dataset
 from training.config import TrainingConfig
 from training.dataset import Samples
 from training.fit import fit
-from training.unfinished import Unfinished
+from training.unfinished import NetworkUnit, Unfinished
 
 
 @dataclass(frozen=True)
-class CandidateUnit:
+class CandidateUnit(NetworkUnit):
     """One candidate, from the samples to its directory."""
 
     config: TrainingConfig
@@ -36,24 +36,9 @@ class CandidateUnit:
         return f"candidate {self.index}"
 
     @property
-    def directory(self) -> str:
-        """Where it goes."""
+    def place(self) -> str:
+        """Its directory."""
         return places.join(self.config.out, str(self.index))
-
-    @property
-    def path(self) -> str:
-        """What is there when it is: the same, or in a store the last of its files."""
-        return folders.proof(self.directory, weights.CONFIG)
-
-    @property
-    def there(self) -> bool:
-        """Whether it is made."""
-        return places.is_there(self.path)
-
-    @property
-    def ticks(self) -> int:
-        """One for each epoch."""
-        return self.config.epochs
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
         """Fit it and write its directory: network, config, card and history.
@@ -96,7 +81,7 @@ class CandidateUnit:
 
     def _write(self, network: Network, made: dict[str, Any], history: list[dict[str, Any]]) -> None:
         """Write the directory, whole or not at all."""
-        with folders.made(self.directory, weights.CONFIG) as folder:
+        with folders.made(self.place, weights.CONFIG) as folder:
             weights.save(network, folder, made, card(made))
             pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
 
@@ -148,7 +133,7 @@ def table(units: list[CandidateUnit]) -> str:
     lines = [f"{'candidate':>9}{'loss':>9}" + "".join(f"{head:>12}" for head in heads)]
     for unit in units:
         if unit.there:
-            metrics = weights.read_config(folders.here(unit.directory))["config"]["metrics"]
+            metrics = weights.read_config(folders.here(unit.place))["config"]["metrics"]
             values = "".join(f"{metrics[n]:>12.3f}" for n in names)
             lines.append(f"{unit.index:>9}{metrics['val_loss']:>9.3f}{values}")
     return "\n".join(lines)
@@ -158,12 +143,12 @@ def _check_same_recipe(unit: CandidateUnit, fingerprint: str) -> None:
     """InputError where a candidate of other samples or settings lies in the unit's place."""
     if not unit.there:
         return
-    found = weights.read_config(folders.here(unit.directory))["config"]
+    found = weights.read_config(folders.here(unit.place))["config"]
     asked = unit.config.recipe() | {"samples": fingerprint}
     differing = [key for key, value in asked.items() if found.get(key) != value]
     if differing:
         detail = json.dumps({k: [found.get(k), asked[k]] for k in differing})
         raise InputError(
-            f"{unit.directory} holds a candidate of another recipe (there, asked: {detail}); "
+            f"{unit.place} holds a candidate of another recipe (there, asked: {detail}); "
             "choose another out=, or delete it"
         )

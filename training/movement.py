@@ -24,7 +24,7 @@ from training import observing
 from training.fit_estimator import Recipe, fit
 from training.observations import Observations
 from training.offline import judged, report
-from training.unfinished import Unfinished
+from training.unfinished import NetworkUnit, Unfinished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class MovementConfig(Executed):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(NetworkUnit):
     """One candidate: fitted to all tasks, or to all but one fold's, on which it is then judged."""
 
     config: MovementConfig
@@ -79,18 +79,8 @@ class Candidate:
 
     @property
     def path(self) -> str:
-        """What is there when it is: the same, or in a store the last file of the directory."""
-        return self.place if self.fold is not None else folders.proof(self.place, weights.CONFIG)
-
-    @property
-    def there(self) -> bool:
-        """Whether it is made."""
-        return places.is_there(self.path)
-
-    @property
-    def ticks(self) -> int:
-        """One for each epoch."""
-        return self.config.epochs
+        """Of a fold the table, of a candidate what is there when its directory is."""
+        return self.place if self.fold is not None else super().path
 
     def run(self, tick: workers.Tick = lambda: None) -> int:
         """Fit it, and write what comes of it; a fit that a killed process has left goes on where it was."""

@@ -1,16 +1,49 @@
-"""A fit that is interrupted or killed goes on after its last saved epoch, to the same network."""
+"""A fit as a unit of work. Killed, it goes on after its last saved epoch, to the same network."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
+from arc.network import weights
 from tasks.base import Stateful
+from tasks.work import folders, places
 from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
+
+
+class NetworkUnit(ABC):
+    """A unit of work that fits a network and writes its directory.
+
+    Attributes:
+        config: the stage's; its ``epochs`` are those of the fit.
+    """
+
+    config: Any
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The directory."""
+
+    @property
+    def path(self) -> str:
+        """What is there when it is: the same, or in a store the last of its files."""
+        return folders.proof(self.place, weights.CONFIG)
+
+    @property
+    def there(self) -> bool:
+        """Whether it is made."""
+        return places.is_there(self.path)
+
+    @property
+    def ticks(self) -> int:
+        """One for each epoch."""
+        return int(self.config.epochs)
 
 
 class Unfinished:

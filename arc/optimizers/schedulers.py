@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import Any, Final
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from arc.living import living
 
 LR_KEYS: Final = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
 """What optimizers and torch's schedulers keep in the parameter groups (OneCycleLR two of them, SWALR one)."""
@@ -64,16 +65,14 @@ def strangers(optimizers: Sequence[Any], passed: Sequence[Any]) -> bool:
 def has_plateau(optimizers: Sequence[Any]) -> bool:
     """Whether a ``ReduceLROnPlateau`` is on one of the optimizers.
 
-    It leaves no mark on them, so all objects of the process are looked through: for once, not for a loop.
+    It leaves no mark on them, so all that live are looked through: for once, not for a loop.
     ``arc.Scheduler`` is one by type only.
     """
     ours = {id(_unwrapped(one)) for one in optimizers}
     return any(
         id(_unwrapped(found.optimizer)) in ours
-        for found in gc.get_objects()
-        if issubclass(type(found), ReduceLROnPlateau)
-        and hasattr(found, "optimizer")
-        and not hasattr(found, "controller")
+        for found in living(ReduceLROnPlateau)
+        if hasattr(found, "optimizer") and not hasattr(found, "controller")
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+
+from arc.living import living
 
 
 class Steps:
@@ -39,13 +40,12 @@ class Steps:
 def others(optimizers: Sequence[Any]) -> bool:
     """Whether another torch optimizer of this process holds parameters of these, in groups of its own.
 
-    All objects are looked through: for once, not for a loop.
+    All of them are looked through: for once, not for a loop.
     """
     groups = {id(group) for one in optimizers for group in one.param_groups}
     held = {id(p) for one in optimizers for group in one.param_groups for p in group["params"]}
     return any(
         id(group) not in groups and any(id(p) in held for p in group["params"])
-        for found in gc.get_objects()
-        if issubclass(type(found), torch.optim.Optimizer)
+        for found in living(torch.optim.Optimizer)
         for group in getattr(found, "param_groups", ())
     )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator
-from itertools import compress
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 
+from arc.living import living
 from arc.torch_private import children_of, parameters_of
 
 
 def holder(parameters: Iterable[Any]) -> nn.Module | None:
     """The outermost module that holds these parameters, whose buffers are then known without ``model=``.
 
-    torch keeps no way from a parameter to its module, the garbage collector does. It takes some tens of
-    milliseconds, once in a training.
+    torch keeps no way from a parameter to its module: all modules are looked through, once in a training.
 
     Returns:
         None where no module holds one of them; a list of modules where several outermost ones do (a GAN's
@@ -30,10 +28,10 @@ def holder(parameters: Iterable[Any]) -> nn.Module | None:
         True
     """
     place = {id(p): i for i, p in enumerate(parameters)}
-    living = _living()
-    found = {id(m): m for m in living if any(id(p) in place for p in parameters_of(m).values())}
+    modules = living(nn.Module)
+    found = {id(m): m for m in modules if any(id(p) in place for p in parameters_of(m).values())}
     parents: dict[int, list[nn.Module]] = {}
-    for module in living:
+    for module in modules:
         for child in children_of(module).values():
             parents.setdefault(id(child), []).append(module)
     grown = list(found.values())
@@ -44,16 +42,3 @@ def holder(parameters: Iterable[Any]) -> nn.Module | None:
     outermost = [module for key, module in found.items() if key not in parents] or list(found.values())
     outermost.sort(key=lambda m: min((place.get(id(p), len(place)) for p in m.parameters()), default=0))
     return nn.ModuleList(outermost) if len(outermost) > 1 else next(iter(outermost), None)
-
-
-def _living() -> list[nn.Module]:
-    """All modules that there are. By their exact types: asking a proxy whether it is one may wake it."""
-    kinds = {nn.Module, *_below(nn.Module)}
-    objects = gc.get_objects()
-    return list(compress(objects, map(kinds.__contains__, map(type, objects))))
-
-
-def _below(kind: type[nn.Module]) -> Iterator[type[nn.Module]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _below(each)

@@ -50,15 +50,13 @@ LOWEST_SHARE: Final = 0.01
 def verdict(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict:
     """What follows from a call of ``step()``; the rules in their order, docs/controller.md states them."""
     for rule in _RULES:
-        found = rule(state, call, yard, now)
-        if found is not None:
+        if (found := rule(state, call, yard, now)) is not None:
             return found
-    calls = state.good_calls + 1
     trial = state.trial
     ends = trial is not None and trial.ends(
         call, ends_period=now.ends_period, worse=yard.worse(call, trial.mean, None, CLEAR)
     )
-    after = replace(state, good_calls=calls, blown=0, trial=None if ends else trial)
+    after = replace(state, good_calls=state.good_calls + 1, blown=0, trial=None if ends else trial)
     return Verdict(state=after, good=True, keep=now.copies and (trial is None or ends))
 
 
@@ -128,11 +126,13 @@ def _leap(state: State, call: Call, yard: Yardstick, now: Situation) -> Verdict 
     """Weights that moved far in one call, at an LR that is told too high, and all losses got worse.
 
     A net may die there and its loss stay finite, even below where it began; a lower LR does not revive it.
+    Where the loss was up before the first step, it is the objective that has changed.
     """
     if not now.explosions or call.moved is None or not call.moved.shift > LEAP:
         return None
+    changed = call.first > (call.mean + yard.last) / 2
     worse = yard.worse(call, yard.last, yard.val_loss, CLEAR)
-    if not (worse and call.distance > DOUBTFUL and yard.best < state.leapt_best):
+    if changed or not (worse and call.distance > DOUBTFUL and yard.best < state.leapt_best):
         return None
     after = replace(state, trial=None, blown=0, leapt_best=yard.best)
     trouble = f"the weights leapt by {call.moved.shift:.0%} and all losses got worse"

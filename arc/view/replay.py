@@ -12,15 +12,20 @@ from typing import Any
 from arc.controller import Controller
 from arc.decision import Decision
 from arc.network import weights
+from arc.optimizers import lrs
 from arc.policy.default import Policy, PolicyName
 from arc.view import logs
 
 
-class Logged:
+class StandIn:
     """In the place of an optimizer: its groups' LRs are the log's."""
 
-    def __init__(self, *lrs: float) -> None:
-        self.param_groups = [{"lr": lr} for lr in lrs]
+    def __init__(self, *values: float) -> None:
+        self.param_groups = [{"lr": value} for value in values]
+
+    def set(self, *values: float) -> None:
+        """Every group's LR, as the log has it of a call."""
+        lrs.write(self.param_groups, values)
 
 
 def replay(
@@ -46,17 +51,17 @@ def replay(
     """
     if not calls:
         raise logs.LogError("the log has no training loss before its first validation loss or epoch end")
-    lrs = [call.lr if call.lr is not None else lr for call in calls]
-    if None in lrs:
+    values = [call.lr if call.lr is not None else lr for call in calls]
+    if None in values:
         raise logs.LogError("the log has no LR: give the run's with --lr 0.001, or its name with --lr-name")
-    if not any(lrs):
+    if not any(values):
         raise logs.LogError("the log's LR is 0 in every call, is it the right name? see --lr-name")
-    optimizer: Any = Logged(next(value for value in lrs if value))
+    optimizer: Any = StandIn(next(value for value in values if value))
     controller = Controller(
         optimizer, network=weights.load(path), period=period, policy=policy, mode="advise", verbose=False
     )
-    for call, value in zip(calls, lrs, strict=True):
-        optimizer.param_groups[0]["lr"] = value
+    for call, value in zip(calls, values, strict=True):
+        optimizer.set(value)
         for loss in call.train_loss:
             controller.record(loss)
         controller.step(call.val_loss)

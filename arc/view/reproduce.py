@@ -16,7 +16,7 @@ from arc.network.estimator import Estimator
 from arc.network.network import Network
 from arc.policy.default import PAPER, Policy, PolicyName
 from arc.view.journal import RunLog
-from arc.view.replay import Logged
+from arc.view.replay import StandIn
 
 ALIKE: Final = 1e-3
 """Relative difference of two factors up to which they count as the same decision: a log has seven digits."""
@@ -51,7 +51,7 @@ def reproduce(
     rules = _policy(log.settings) if policy is None else policy
     every = int(log.settings.get("period", 3)) if period is None else period
     ratios = _ratios(log)
-    stand_in: Any = Logged(*(ratio * log.calls[0].lr for ratio in ratios))
+    stand_in: Any = StandIn(*(ratio * log.calls[0].lr for ratio in ratios))
     names = ("total_calls", "min_lr", "max_lr", "mode")
     chosen: dict[str, Any] = {name: log.settings[name] for name in names if name in log.settings}
     with warnings.catch_warnings():
@@ -97,13 +97,12 @@ def _keeps_copies(settings: dict[str, Any], policy: Policy) -> bool:
     return asked != "auto" or policy is not PAPER
 
 
-def _drive(controller: Controller, stand_in: Any, log: RunLog, ratios: list[float]) -> None:
+def _drive(controller: Controller, stand_in: StandIn, log: RunLog, ratios: list[float]) -> None:
     """Make all calls, at the LRs of the log."""
     decider = controller._decider
     for call, seen in zip(log.calls, log.seen, strict=True):
         lrs = tuple(ratio * call.lr for ratio in ratios)
-        for group, lr in zip(stand_in.param_groups, lrs, strict=True):
-            group["lr"] = lr
+        stand_in.set(*lrs)
         controller._steering.left = lrs
         decider.epoch, decider.logged_movement = call.epoch - 1, seen.movement
         losses = seen.losses or [call.train_loss]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Batch, int], Tensor]
 
 
 @dataclass(kw_only=True)
@@ -34,7 +36,7 @@ class Training:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     batches: Callable[[int], Iterable[Batch]]
-    loss: Callable[[Batch, int], Tensor]
+    loss: Loss
     final: Callable[[], float]
     calls: int = 24
     begin: Callable[[int], None] = lambda call: None
@@ -43,6 +45,11 @@ class Training:
     told: Callable[[int], float | None] | None = None
     schedulers: list[Any] = field(default_factory=list)
     positive: bool = True
+
+    def with_loss(self, loss: Callable[[Loss, Batch, int], Tensor]) -> Training:
+        """This training with another loss: ``loss(plain, batch, call)``, ``plain`` being the one so far."""
+        self.loss = functools.partial(loss, self.loss)
+        return self
 
     def train(self, batch: Batch, call: int) -> Any:
         """One optimizer step: the loss to record, or None."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,17 @@ from tasks.nets.resnet import ResNet
 RATIOS = (0.5, 1.0, 2.0)
 SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 PER_CELL = len(RATIOS) * len(SCALES)
+
+TINY: Final[dict[str, Any]] = {"blocks": (1,), "stem": 3, "levels": (1, 0)}
+"""Its numbers, but for width and tower, where images have some 20 pixels: one map of half their size."""
+NARROW: Final[dict[str, Any]] = {
+    "blocks": (2, 2, 2, 2),
+    "width": 32,
+    "stem": 7,
+    "levels": (2, 1),
+    "tower": 2,
+}
+"""Its numbers where they have some 128: half as wide as the paper's, two blocks a stage."""
 
 
 class RetinaNet(nn.Module):

@@ -12,7 +12,7 @@ from tasks.base import Batch, Source, Splits, TaskError
 from tasks.classification import Classification
 from tasks.data.label_noise import noisy
 from tasks.nets.mlp import mlp
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.seeding import derive
 
 
@@ -52,7 +52,7 @@ class DevOverfitTable(Classification):
             "noise": 0.4,
             "hidden": (64, 64),
             "batch_size": 8,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "examples": (240, 160, 169),

@@ -12,7 +12,7 @@ from tasks.base import Batch, Predictions, Source, Splits, Task
 from tasks.data import pendulum
 from tasks.data.synthetic import drawn
 from tasks.nets.mlp import mlp
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import LOW_SGD_LRS, lr_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class PendulumMLP(Task):
             "hidden": 16,
             "layers": 4,
             "batch_size": 128,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-4, 1e1), momentum=(1e-5, 1e0)),
+            "lr_range": LOW_SGD_LRS,
         },
         "paper": {
             "examples": (20_000, 2_000, 4_000),

@@ -14,6 +14,7 @@ from tasks.data.cache import cached
 from tasks.data.text import crop, running_text
 from tasks.nets.recurrent import next_token_losses
 from tasks.nets.transformer import Transformer
+from tasks.transformers import OfTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +90,13 @@ class RunningText(NextToken):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunningTransformer(RunningText):
+class RunningTransformer(RunningText, OfTransformer):
     """Predict the next token of a long text with a causal transformer.
 
     Attributes:
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
         dropout: of what each block adds.
     """
 
-    width: int
-    layers: int
-    heads: int
     dropout: float
 
     def build(self) -> nn.Module:
@@ -109,10 +104,8 @@ class RunningTransformer(RunningText):
         return Transformer(
             vocabulary=self.vocabulary,
             positions=self.length,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
             outputs=self.vocabulary,
             causal=True,
             dropout=self.dropout,
+            **self._sizes(),
         )

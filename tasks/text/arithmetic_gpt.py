@@ -10,21 +10,19 @@ from torch import nn
 from tasks.base import Source, Splits
 from tasks.data.arithmetic import CHARACTERS, arithmetic
 from tasks.nets.gpt import GPT
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._next_token import NextToken
+from tasks.transformers import SMALL, OfTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArithmeticGPT(NextToken):
+class ArithmeticGPT(NextToken, OfTransformer):
     """Predict the next character of statements such as ``7+15=22``.
 
     Attributes:
         rows: training rows; validation and test have half as many each.
         span: characters of a training row, of which an epoch sees ``length + 1`` at a random place.
         largest: operands are below it.
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
     """
 
     role = "zoo"
@@ -34,9 +32,6 @@ class ArithmeticGPT(NextToken):
     rows: int
     span: int
     largest: int
-    width: int
-    layers: int
-    heads: int
 
     def load(self, source: Source) -> Splits:
         """``text`` is int32 (rows, span or length + 1)."""
@@ -54,24 +49,20 @@ class ArithmeticGPT(NextToken):
         return GPT(
             vocabulary=len(CHARACTERS),
             positions=self.length,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
             outputs=len(CHARACTERS),
             causal=True,
+            **self._sizes(),
         )
 
     scales: ClassVar = {
-        "mini": {
+        "mini": SMALL
+        | {
             "rows": 512,
             "length": 24,
             "span": 96,
             "largest": 20,
-            "width": 32,
-            "layers": 2,
-            "heads": 2,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "rows": 65536,

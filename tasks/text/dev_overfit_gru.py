@@ -9,7 +9,7 @@ from torch import nn
 
 from tasks.data.source_text import CHARACTERS
 from tasks.nets.recurrent import LanguageModel
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._next_token import SourceText
 
 
@@ -41,7 +41,7 @@ class DevOverfitGRU(SourceText):
             "embedding": 16,
             "hidden": 96,
             "batch_size": 8,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "package": "http",

@@ -12,14 +12,15 @@ from tasks.base import Source, Splits
 from tasks.data import source_text
 from tasks.nets.gpt import GPT
 from tasks.nets.pretrained import load_pretrained, trained
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._classification import TextClassification
+from tasks.transformers import SMALL, OfTransformer
 
 PRETRAINED_ON = ("asyncio", "importlib", "unittest", "ctypes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSource(TextClassification):
+class FinetuneSource(TextClassification, OfTransformer):
     """Tell whose source some words are, beginning with a transformer that tells other packages.
 
     That net is trained when it is first needed.
@@ -29,7 +30,6 @@ class FinetuneSource(TextClassification):
         pretraining: epochs on ``PRETRAINED_ON``; 0 begins at random.
         words: ids of words (see :func:`tasks.data.source_text.labelled`).
         rows: training rows; validation and test have a quarter as many each.
-        width, layers, heads: of the transformer.
     """
 
     role = "zoo"
@@ -39,9 +39,6 @@ class FinetuneSource(TextClassification):
     pretraining: int
     words: int
     rows: int
-    width: int
-    layers: int
-    heads: int
 
     def load(self, source: Source) -> Splits:
         """``text`` is int32 (rows, span or length), ``label`` int64 (rows,)."""
@@ -51,7 +48,7 @@ class FinetuneSource(TextClassification):
 
     def build(self) -> nn.Module:
         """The transformer with a fresh head."""
-        sizes = {"positions": self.length, "width": self.width, "layers": self.layers, "heads": self.heads}
+        sizes = {"positions": self.length, **self._sizes()}
         outputs = len(self.packages)
         net = GPT(pooled=True, vocabulary=self.words, outputs=outputs, causal=False, **sizes)
         if self.pretraining:
@@ -69,18 +66,16 @@ class FinetuneSource(TextClassification):
         return net
 
     scales: ClassVar = {
-        "mini": {
+        "mini": SMALL
+        | {
             "packages": ("email", "http", "multiprocessing", "xml"),
             "pretraining": 15,
             "words": 400,
             "rows": 1280,
             "length": 20,
             "span": 120,
-            "width": 32,
-            "layers": 2,
-            "heads": 2,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "packages": ("email", "http", "multiprocessing", "xml"),

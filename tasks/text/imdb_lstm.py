@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,62 +10,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.base import Batch, Predictions, Source, Splits
-from tasks.data import docstrings, reviews
-from tasks.data.cache import cached
+from tasks.base import Batch, Predictions
 from tasks.data.reviews import LabelledTexts
-from tasks.data.text import disjoint, encode, padded, vocabulary
+from tasks.data.text import encode, padded
 from tasks.nets.recurrent import Classifier
 from tasks.optimizers import lr_ranges
 from tasks.recipe import Recipe
-from tasks.text._classification import TextClassification
+from tasks.text._reviews import Reviews
 
 
 @dataclass(frozen=True, kw_only=True)
-class IMDBLSTM(TextClassification):
-    """Tell two kinds of text apart: good from bad reviews, or two packages' docstrings.
+class IMDBLSTM(Reviews):
+    """Tell good from bad reviews, or two packages' docstrings.
 
     The paper-scale network is Keras's ``imdb_lstm`` example: the last 80 words of a review out of a
     vocabulary of 20,000, embedding 128, dropout, LSTM 128.
 
     Attributes:
-        vocabulary: ids of words, the two reserved ones included.
-        rows: most rows of the training data (None: all of it).
-        embedding: width of the word embedding.
         hidden: width of the LSTM.
         dropout: of the embeddings.
     """
 
     role = "zoo"
     together = True
+    packages = ("numpy", "sklearn")
 
-    vocabulary: int
-    rows: int | None
-    embedding: int
     hidden: int
     dropout: float
 
-    def load(self, source: Source) -> Splits:
-        """``text`` is int32 (rows, span or length), ``label`` float32 0 or 1."""
-        if source.kind != "embedded":
-            return self._cut(reviews.load(source))
-        packages = ("numpy", "sklearn")
-        versions = "-".join(p + docstrings.version(p) for p in packages)
-        name = f"docstrings-{versions}-{self.vocabulary}-{self.length}-{self.span}-{self.rows}"
-        return cached(
-            name, 2, lambda: self._cut(docstrings.labelled(packages, self.span, self.length, self.rows))
-        )
-
-    def _cut(self, texts: Sequence[LabelledTexts]) -> Splits:
-        train, val, test = texts
-        ids = vocabulary((w for words in train[0] for w in words), self.vocabulary)
-
-        def split(part: LabelledTexts, length: int) -> Batch:
-            # Reversed, cut and padded, and turned back: the last words, padded in front.
-            rows = padded([encode(reversed(words), ids) for words in part[0]], length).flip(1)
-            return {"text": rows, "label": torch.tensor(part[1], dtype=torch.float32)}
-
-        return disjoint(split(train, self.span), split(val, self.length), split(test, self.length))
+    def _split(self, part: LabelledTexts, ids: Mapping[str, int], length: int) -> Batch:
+        """The last words of each text, padded in front, and the labels float32."""
+        rows = padded([encode(reversed(words), ids) for words in part[0]], length).flip(1)
+        return {"text": rows, "label": torch.tensor(part[1], dtype=torch.float32)}
 
     def build(self) -> nn.Module:
         """The LSTM classifier."""

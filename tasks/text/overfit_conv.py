@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tasks.base import Batch, Predictions
 from tasks.data.source_text import CHARACTERS
 from tasks.nets.causal_conv import CausalConv
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.text._next_token import SourceText
 
 
@@ -52,7 +52,7 @@ class OverfitConv(SourceText):
             "layers": 3,
             "kernel": 3,
             "batch_size": 8,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "package": "logging",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tasks.base import Batch, Predictions, Source, Splits
 from tasks.data import running
 from tasks.nets.recurrent import LanguageModel
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.recipe import Recipe
 from tasks.text._next_token import RunningText
 
@@ -62,7 +62,7 @@ class ShakespeareGRU(RunningText):
             "embedding": 12,
             "hidden": 64,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "medium": {
             "vocabulary": 96,
@@ -72,7 +72,7 @@ class ShakespeareGRU(RunningText):
             "embedding": 64,
             "hidden": 256,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
             "recipe": Recipe(epoch_steps=100, weight_decay=0.0, clip=1.0),
         },
         "paper": {

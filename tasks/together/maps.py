@@ -47,15 +47,13 @@ class Convolution(Twin):
 
     def forward(self, maps: Tensor) -> Tensor:
         """One convolution of ``k`` groups."""
-        return F.conv2d(
-            grouped(maps, self.count, self.channels),
-            self.weight.flatten(0, 1),
-            None if self.bias is None else self.bias.flatten(),
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        maps, weight, bias = self._operands(maps)
+        return F.conv2d(maps, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def _operands(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The maps, the weights and the biases of all networks as those of one."""
+        maps = grouped(maps, self.count, self.channels)
+        return maps, self.weight.flatten(0, 1), None if self.bias is None else self.bias.flatten()
 
 
 class TransposedConvolution(Convolution):
@@ -64,16 +62,9 @@ class TransposedConvolution(Convolution):
     def forward(self, maps: Tensor) -> Tensor:
         """One transposed convolution of ``k`` groups."""
         assert not isinstance(self.padding, str)
-        return F.conv_transpose2d(
-            grouped(maps, self.count, self.channels),
-            self.weight.flatten(0, 1),
-            None if self.bias is None else self.bias.flatten(),
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
+        maps, weight, bias = self._operands(maps)
+        sizes = self.stride, self.padding, self.output_padding
+        return F.conv_transpose2d(maps, weight, bias, *sizes, self.groups, self.dilation)
 
 
 class BatchNorm(Twin):

@@ -11,7 +11,7 @@ from tasks.base import Batch, Source, Splits
 from tasks.data import hub
 from tasks.data.digits import house_numbers
 from tasks.data.images import standardised
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._images import PublishedImages, ShiftedImages
 
 
@@ -36,17 +36,18 @@ MINI: Final[dict[str, Any]] = {
     "size": 12,
     "padding": 1,
     "classes": 10,
-    "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+    "lr_range": USUAL_LRS,
 }
 """Their numbers at mini scale."""
 
-PAPER: Final[dict[str, Any]] = {
+SVHN: Final[dict[str, Any]] = {
     "examples": (8000, 1000, 1000),
     "limited": False,
     "size": 32,
-    "padding": 0,
     "classes": 10,
     "batch_size": 128,
-    "lr_range": lr_ranges((1e-5, 1e-3)),
 }
+"""Numbers of the published data, whoever names them."""
+
+PAPER: Final = SVHN | {"padding": 0, "lr_range": lr_ranges((1e-5, 1e-3))}
 """Their numbers at the paper's."""

@@ -10,7 +10,8 @@ import torch
 from tasks.base import Batch, Source, Splits
 from tasks.data import hub
 from tasks.data.characters import characters
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
+from tasks.vision._house_numbers import SVHN
 from tasks.vision._images import PublishedImages
 
 
@@ -50,18 +51,9 @@ MINI: Final[dict[str, Any]] = {
     "limited": True,
     "channels": 1,
     "batch_size": 32,
-    "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+    "lr_range": USUAL_LRS,
 }
 """Their numbers at mini scale."""
 
-PAPER: Final[dict[str, Any]] = {
-    "examples": (8000, 1000, 1000),
-    "limited": False,
-    "size": 32,
-    "channels": 3,
-    "classes": 10,
-    "noise": 8.0,
-    "batch_size": 128,
-    "lr_range": lr_ranges((1e-5, 1e-1)),
-}
+PAPER: Final = SVHN | {"channels": 3, "noise": 8.0, "lr_range": lr_ranges((1e-5, 1e-1))}
 """Their numbers at the paper's."""

@@ -15,7 +15,7 @@ from tasks.data.images import standardised
 from tasks.metrics.accuracy import accuracy
 from tasks.metrics.overlap import dice, overlap
 from tasks.nets.multitask import ResUNet
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._masks import Masks
 
 
@@ -80,7 +80,7 @@ class CubMultitask(Masks):
             "width": 8,
             "stem": 3,
             "batch_size": 24,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "scenes": objects.Scenes(train=256, held_out=192, size=64, classes=3),

@@ -13,7 +13,7 @@ from tasks.data import objects
 from tasks.data.images import standardised
 from tasks.metrics.overlap import overlap
 from tasks.nets.unet import UNet
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.recipe import Recipe
 from tasks.vision._masks import Masks
 
@@ -32,7 +32,7 @@ class CubUnet(Masks):
     scales: ClassVar = {
         "mini": {
             "batch_size": 16,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
             "size": 16,
             "classes": 12,  # room for other data; of the embedded scenes 2 occur
             "width": 8,
@@ -41,7 +41,7 @@ class CubUnet(Masks):
         },
         "medium": {
             "batch_size": 8,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
             "size": 48,
             "classes": 12,
             "width": 16,

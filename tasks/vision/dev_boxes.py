@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tasks.base import Source, Splits
 from tasks.data import objects
+from tasks.nets.retinanet import NARROW, TINY
 from tasks.optimizers import lr_ranges
 from tasks.vision.coco_retinanet import CocoRetinaNet
 
@@ -29,7 +30,8 @@ class DevBoxes(CocoRetinaNet):
         return super().load(source)
 
     scales: ClassVar = {
-        "mini": {
+        "mini": TINY
+        | {
             "scenes": objects.Scenes(
                 train=192, held_out=128, size=16, classes=2, objects=2, tint=0.9, noise=0.02
             ),
@@ -37,25 +39,18 @@ class DevBoxes(CocoRetinaNet):
             "max_objects": 2,
             "classes": 2,
             "detections": 12,
-            "blocks": (1,),
             "width": 8,
-            "stem": 3,
-            "levels": (1, 0),
             "tower": 2,
             "batch_size": 12,
             "lr_range": lr_ranges((1e-5, 1e-1), sgd=(1e-4, 1e0), momentum=(1e-5, 1e0)),
         },
-        "paper": {
+        "paper": NARROW
+        | {
             "scenes": objects.Scenes(train=192, held_out=128, size=32, classes=3, objects=3),
             "size": 128,
             "max_objects": 32,
             "classes": 20,
             "detections": 200,
-            "blocks": (2, 2, 2, 2),
-            "width": 32,
-            "stem": 7,
-            "levels": (2, 1),
-            "tower": 2,
             "batch_size": 16,
             "lr_range": lr_ranges((1e-4, 1e-1)),
         },

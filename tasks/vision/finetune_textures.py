@@ -13,7 +13,7 @@ from tasks.data.dishes import CLASSES, dishes
 from tasks.data.silhouettes import silhouettes
 from tasks.nets.convnet import ConvNet
 from tasks.nets.pretrained import load_pretrained, trained
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._images import Images, ShiftedImages
 
 
@@ -63,7 +63,7 @@ class FinetuneTextures(ShiftedImages, Images):
             "outlines": False,
             "pretraining": 15,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "examples": (5000, 1000, 5000),

@@ -10,30 +10,25 @@ from torch import nn
 from tasks.base import Source, Splits
 from tasks.data.characters import ALPHABETS, characters
 from tasks.nets.gpt import VisionTransformer
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
+from tasks.transformers import SMALL, OfTransformer
 from tasks.vision._images import Images, ShiftedImages
 
 SCRIPT = "cyrillic capitals"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LettersViT(ShiftedImages, Images):
+class LettersViT(ShiftedImages, Images, OfTransformer):
     """Name a letter.
 
     Attributes:
         patch: height and width of a patch; it divides ``size``.
-        width: of the transformer.
-        layers: its blocks.
-        heads: of each.
     """
 
     role = "zoo"
     together = True
 
     patch: int
-    width: int
-    layers: int
-    heads: int
 
     def load(self, source: Source) -> Splits:
         """``image`` uint8 (n, 1, size, size) and ``label`` int64 (n,)."""
@@ -46,23 +41,19 @@ class LettersViT(ShiftedImages, Images):
             channels=1,
             size=self.size,
             patch=self.patch,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
             outputs=len(ALPHABETS[SCRIPT]),
+            **self._sizes(),
         )
 
     scales: ClassVar = {
-        "mini": {
+        "mini": SMALL
+        | {
             "examples": (640, 400, 600),
             "size": 16,
             "patch": 4,
-            "width": 32,
-            "layers": 2,
-            "heads": 2,
             "padding": 1,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "examples": (50000, 5000, 10000),

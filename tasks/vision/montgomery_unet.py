@@ -12,7 +12,7 @@ from tasks.base import Batch, Predictions
 from tasks.data import objects
 from tasks.metrics.overlap import overlap
 from tasks.nets.unet import UNet
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._masks import Masks
 
 
@@ -57,7 +57,7 @@ class MontgomeryUNet(Masks):
             "width": 8,
             "depth": 1,
             "batch_size": 16,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "scenes": objects.Scenes(train=110, held_out=14, size=64, classes=1, objects=2, grey=True),

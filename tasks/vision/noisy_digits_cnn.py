@@ -11,7 +11,7 @@ from tasks.base import Source, Splits
 from tasks.data.label_noise import noisy
 from tasks.data.plain_digits import plain_digits
 from tasks.nets.convnet import ConvNet
-from tasks.optimizers import lr_ranges
+from tasks.optimizers import USUAL_LRS, lr_ranges
 from tasks.vision._images import Images
 
 
@@ -46,7 +46,7 @@ class NoisyDigitsCNN(Images):
             "widths": (16, 32),
             "size": 8,
             "batch_size": 32,
-            "lr_range": lr_ranges((1e-5, 1e0), sgd=(1e-3, 3e1), momentum=(1e-4, 3e0)),
+            "lr_range": USUAL_LRS,
         },
         "paper": {
             "examples": (1000, 300, 497),

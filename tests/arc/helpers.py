@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,23 @@ def epoch(
     for loss in losses:
         controller.record(loss)
     return controller.step(val_loss=val_loss)
+
+
+def fit_sums(
+    layer: nn.Linear,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    steps: int,
+    say: Callable[[Any], None],
+) -> torch.Tensor:
+    """Steps towards the sum of each row of ``x``; ``say`` gets every loss. The last one."""
+    for _ in range(steps):
+        loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        say(loss)
+    return loss
 
 
 def falling(number: int) -> list[float]:

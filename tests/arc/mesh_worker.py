@@ -64,19 +64,6 @@ def _both() -> nn.Module:
     return fully_shard(net, mesh=mesh["data"])
 
 
-def _train(net: nn.Module, adam: torch.optim.Optimizer, call: int) -> list[float]:
-    generator = torch.Generator().manual_seed(call)
-    losses = []
-    for _ in range(3):
-        x = torch.randn(16, 20, generator=generator)
-        adam.zero_grad()
-        loss = (net(x) - x[:, :1]).square().mean()
-        loss.backward()
-        adam.step()
-        losses.append(loss.item())
-    return losses
-
-
 def _shards(net: nn.Module) -> list[Any]:
     return [local(p).tolist() for p in net.parameters()]
 
@@ -89,7 +76,7 @@ def _found(make: Any, folder: Path) -> dict[str, Any]:
     initial = _shards(net)
     moved = []
     for call in range(CALLS):
-        for loss in _train(net, adam, call):
+        for loss in forked.train(net, adam, call):
             controller.record(loss)
         controller.step()
         moved.append(asdict(controller._decider.course.calls[-1].moved))
@@ -110,7 +97,7 @@ def _found(make: Any, folder: Path) -> dict[str, Any]:
     assert copies is not None
     copies.restore("good")
     resumed = [other._decider.epoch, sorted(copies.names), _shards(net) == good]
-    after = _train(net, adam, CALLS)
+    after = forked.train(net, adam, CALLS)
     return {"moved": moved, "restored": decision.restored, "back": back, "resumed": resumed, "after": after}
 
 

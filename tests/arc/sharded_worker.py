@@ -38,19 +38,6 @@ def _small_net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(20, 16), nn.Linear(16, 25), nn.Linear(25, 1))
 
 
-def _train(model: nn.Module, optimizer: torch.optim.Optimizer, call: int) -> list[float]:
-    generator = torch.Generator().manual_seed(call)
-    losses = []
-    for _ in range(3):
-        x = torch.randn(16, 20, generator=generator)
-        optimizer.zero_grad()
-        loss = (model(x) - x[:, :1]).square().mean()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-
-
 def _sharded(model: nn.Sequential) -> nn.Sequential:
     """A copy whose layers are sharded but for the first, which stays replicated."""
     sharded = copy.deepcopy(model)
@@ -73,7 +60,7 @@ def _seen(model: nn.Module) -> list[dict[str, Any]]:
     controller = arc.Controller(optimizer, rollback=False, mode="advise")
     found = []
     for call in range(CALLS):
-        losses = _train(model, optimizer, call)
+        losses = forked.train(model, optimizer, call)
         for loss in losses:
             controller.record(loss)
         controller.step()
@@ -100,7 +87,7 @@ def _rank(rank: int, folder: Path) -> None:
                 state = sketches.state_dict()
                 sketches = Sketches([optimizer])
                 sketches.load_state_dict(state)
-            _train(model, optimizer, call)
+            forked.train(model, optimizer, call)
             sketches.movement(sketches.take())
             calls.append(_over_ranks(sketches))
             if model is whole:

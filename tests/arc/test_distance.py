@@ -33,6 +33,7 @@ from arc.policy.distance import (
     overfitting,
 )
 from arc.policy.probabilities import Move
+from tests.arc.helpers import fit_sums
 
 
 def after(calls: int, vals: list[float] | None = None, trains: list[float] | None = None) -> Course:
@@ -160,13 +161,7 @@ def drive(network: Estimator, calls: int, lr: float = 1e-3, **settings: Any) -> 
     controller = arc.Controller(optimizer, network=network, verbose=False, **settings)
     x = torch.randn(64, 5)
     for _ in range(calls):
-        for _ in range(12):
-            loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            controller.record(loss)
-        controller.step(loss.item())
+        controller.step(fit_sums(layer, optimizer, x, 12, controller.record).item())
     return controller
 
 

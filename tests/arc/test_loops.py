@@ -1,6 +1,8 @@
 """Loops that do not do with the optimizer what the controller takes for granted: each is told, once."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -34,6 +36,14 @@ def made(model: nn.Module) -> tuple[torch.optim.Optimizer, arc.Controller]:
     return sgd, arc.Controller(sgd, verbose=False)
 
 
+@contextmanager
+def told_once(words: str) -> Iterator[None]:
+    """One warning comes, with these words."""
+    with pytest.warns(RecoveryWarning, match=words) as told:
+        yield
+    assert len(told) == 1
+
+
 def test_a_step_after_every_batch_is_told_once() -> None:
     model = net()
     sgd, controller = made(model)
@@ -47,10 +57,9 @@ def test_a_scheduler_stepped_after_every_batch_is_told_once() -> None:
     model = net()
     sgd = torch.optim.SGD(model.parameters(), lr=1e-3)
     scheduler = arc.Scheduler(sgd, verbose=False)
-    with pytest.warns(RecoveryWarning, match="once per epoch or evaluation, not after every batch") as told:
+    with told_once("once per epoch or evaluation, not after every batch"):
         for _ in range(25):
             scheduler.step(train(model, sgd, 1))
-    assert len(told) == 1
 
 
 def test_one_mean_an_epoch_with_its_steps_is_no_step_after_every_batch() -> None:
@@ -65,11 +74,10 @@ def test_an_optimizer_that_was_replaced_is_told() -> None:
     model = net()
     _, controller = made(model)
     other = torch.optim.SGD(model.parameters(), lr=1e-3)
-    with pytest.warns(RecoveryWarning, match="call 1: ARC's optimizer was not stepped in this call") as told:
+    with told_once("call 1: ARC's optimizer was not stepped in this call"):
         for _ in range(3):
             train(model, other, 12, controller.record)
             controller.step()
-    assert len(told) == 1
 
 
 def test_a_copied_controller_has_an_optimizer_of_its_own() -> None:
@@ -93,11 +101,10 @@ def test_an_optimizer_of_weights_that_do_not_train_is_told(
         model = net()
     else:
         monkeypatch.setattr(sgd, "step", lambda: None)
-    with pytest.warns(RecoveryWarning, match="call 2: the weights of ARC's optimizer have not moved") as told:
+    with told_once("call 2: the weights of ARC's optimizer have not moved"):
         for _ in range(4):
             train(model, sgd, 12, controller.record)
             controller.step()
-    assert len(told) == 1
 
 
 def test_an_optimizer_state_that_was_loaded_alone_is_told() -> None:

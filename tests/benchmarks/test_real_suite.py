@@ -74,3 +74,14 @@ def test_a_method_without_an_lr_has_a_column_of_its_own_and_time_is_beside_the_t
     )
     assert cells[f" {NONE} "] == " 1.000 " and cells[" CPU time "] == " 3.00 "
     assert tables(rows)[0].rstrip(" |").endswith(NONE)
+
+
+def test_two_seeds_of_all_tasks_have_an_interval_and_a_seed_of_some_is_left_out() -> None:
+    """Of two tasks at 1.5 and .5 a drawn pair has a mean of 1.5, 1 or .5."""
+    runs = pd.DataFrame(
+        [run("warmup_cosine", 0.01, 0.6, seed=s, task=t) for t in "tu" for s in (0, 1)]
+        + [run("arc", 0.01, {"t": 0.85, "u": 0.35}[t], seed=s, task=t) for t in "tu" for s in (0, 1)]
+        + [run("arc", 0.01, 0.1, seed=2, task="t")]
+    )
+    lines = summary(scored(runs, {"t": 0.01, "u": 0.01}))
+    assert next(line for line in lines if "arc" in line.lower()).split("|")[2] == " 1.000 [0.500, 1.500] "

@@ -1,7 +1,6 @@
 """Sweeps: runs at every LR of a grid, walks, resume, and the best LR of a setting."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from tasks.work import claims, cli
 from tasks.work.answers import Stopped, Taken
 from tasks.work.checkpoint import Checkpoint
 from tests.conftest import TINY
+from tests.units import stops_after
 
 LISTS = ("step", "norm", "distance", "cosine", "cosine2")
 
@@ -75,21 +75,11 @@ def _units(out: Path, *more: str) -> list[stage.SweepUnit]:
     return list(stage.units(cli.parse("data_gen.sweep", SweepConfig, [*_arguments(out), *more])))
 
 
-def _stops_after(runs: int) -> Callable[[], None]:
-    ticks = iter(range(1, 100))
-
-    def tick() -> None:
-        if next(ticks) == runs:
-            raise Stopped
-
-    return tick
-
-
 def test_a_sweep_that_is_told_to_stop_goes_on_after_its_last_run(swept: Path, tmp_path: Path) -> None:
     unit = _units(tmp_path)[0]
     for number in (2, 4):
         with pytest.raises(Stopped):
-            unit.run(_stops_after(number))
+            unit.run(stops_after(number))
     assert len(kept_rows.unpacked(Checkpoint(unit.path).read()["rows"])) == 4
     ticks: list[None] = []
     assert unit.run(lambda: ticks.append(None)) == unit.ticks == len(ticks)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import arc
+from tests.arc.helpers import fit_sums
 from tests.docs.test_documents import ROOT
 
 
@@ -58,12 +59,7 @@ def test_the_walk_of_a_loss_is_the_way_that_it_takes() -> None:
 
     sys.setprofile(note)
     try:
-        for _ in range(12):
-            loss = (layer(x) - x.sum(1, keepdim=True)).square().mean()
-            sgd.zero_grad()
-            loss.backward()
-            sgd.step()
-            controller.record(loss)
+        fit_sums(layer, sgd, x, 12, controller.record)
         assert controller.step(1.0) is not None
     finally:
         sys.setprofile(None)

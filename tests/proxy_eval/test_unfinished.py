@@ -18,6 +18,7 @@ from tasks.work import checkpoint
 from tasks.work.answers import Stopped
 from tasks.work.checkpoint import Checkpoint
 from tests.proxy_eval.units import unit
+from tests.units import stops_after
 
 TIMES = {"seconds", "cpu_seconds", "unit_seconds", "wall_seconds", "peak_memory"}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -120,15 +121,9 @@ def test_a_run_may_be_killed_more_than_once_and_its_time_adds_up(
 
 
 def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_row(tmp_path: Path) -> None:
-    ticks = iter(range(9))
-
-    def told_to_stop() -> None:
-        if next(ticks) == 3:
-            raise Stopped
-
     run = case("arc_anneal_rollback", tmp_path)
     with pytest.raises(Stopped):
-        run.run(told_to_stop)
+        run.run(stops_after(4))
     assert Checkpoint(run.path).read() is not None
     assert result(run.row()) == result(case("arc_anneal_rollback", tmp_path / "whole").row())
 

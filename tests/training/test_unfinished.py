@@ -13,6 +13,7 @@ from tasks.work.answers import Stopped, Taken
 from tests.data_gen.test_sweep import swept as swept
 from tests.training.test_movement import made
 from tests.training.test_training import config, many, write
+from tests.units import stops_after
 from training import dataset
 from training.config import TrainingConfig
 from training.fit import fit
@@ -20,16 +21,6 @@ from training.fit_estimator import Recipe
 from training.fit_estimator import fit as fit_estimator
 from training.movement import Candidate, MovementConfig
 from training.unfinished import Unfinished
-
-
-def stops_after(epochs: int) -> Callable[[], None]:
-    ticks = iter(range(1, 100))
-
-    def tick() -> None:
-        if next(ticks) == epochs:
-            raise Stopped
-
-    return tick
 
 
 def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:

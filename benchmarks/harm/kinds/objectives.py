@@ -9,37 +9,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.harm.problems import INPUTS, adam, classification, mlp, regression
-from benchmarks.harm.training import Batch, Training, kind
+from benchmarks.harm.training import Batch, Loss, Training, kind
 
 
 @kind
 def curriculum() -> Training:
     """Easy examples first: small inputs, growing to their full size over sixteen calls."""
-    training = regression(noise=0.1)
-    plain = training.loss
 
-    def loss(batch: Batch, call: int) -> Tensor:
+    def loss(plain: Loss, batch: Batch, call: int) -> Tensor:
         x, y = batch
         keep = y.abs().flatten() <= 0.3 + 0.3 * call
         return plain((x[keep], y[keep]) if keep.any() else batch, call)
 
-    training.loss = loss
-    return training
+    return regression(noise=0.1).with_loss(loss)
 
 
 @kind
 def adversarial() -> Training:
     """Inputs are moved against the net, further with every call."""
-    training = classification()
-    plain = training.loss
 
-    def loss(batch: Batch, call: int) -> Tensor:
+    def loss(plain: Loss, batch: Batch, call: int) -> Tensor:
         x = batch[0].clone().requires_grad_()
         (slope,) = torch.autograd.grad(plain((x, batch[1]), call), x)
         return plain((batch[0] + 0.03 * call * slope.sign(), batch[1]), call)
 
-    training.loss = loss
-    return training
+    return classification().with_loss(loss)
 
 
 @kind
@@ -166,16 +160,14 @@ def gan() -> Training:
 def focal_then_plain() -> Training:
     """A loss of another kind, and of another size, from call 10 on."""
     training = classification()
-    plain = training.loss
 
-    def loss(batch: Batch, call: int) -> Tensor:
+    def loss(plain: Loss, batch: Batch, call: int) -> Tensor:
         if call >= 10:
             return plain(batch, call)
         logp = training.model(batch[0]).log_softmax(1).gather(1, batch[1][:, None])
         return -((1 - logp.exp()).square() * logp).mean()
 
-    training.loss = loss
-    return training
+    return training.with_loss(loss)
 
 
 @kind

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import lr_scheduler as schedulers
 
 from benchmarks.harm.problems import classification, evaluation, mlp, regression
-from benchmarks.harm.training import Batch, Training, kind
+from benchmarks.harm.training import Batch, Loss, Training, kind
 
 
 def _bf16(make: Any = None) -> Training:
@@ -17,8 +17,7 @@ def _bf16(make: Any = None) -> Training:
     model = mlp().bfloat16()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     training = regression(model, optimizer, noise=0.3, calls=30)
-    of_float = training.loss
-    training.loss = lambda b, call: of_float((b[0].bfloat16(), b[1]), call)
+    training.with_loss(lambda plain, b, call: plain((b[0].bfloat16(), b[1]), call))
     x, y = (torch.cat(part) for part in zip(*training.batches(0), strict=True))
     training.final = evaluation(model, lambda out, goal: (out - goal).square().mean(), x.bfloat16(), y)
     if make is not None:
@@ -53,15 +52,12 @@ def bf16_steps_down() -> Training:
 @kind
 def autocast() -> Training:
     """Forward passes in bfloat16."""
-    training = classification()
-    plain = training.loss
 
-    def loss(batch: Batch, call: int) -> Tensor:
+    def loss(plain: Loss, batch: Batch, call: int) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             return plain(batch, call)
 
-    training.loss = loss
-    return training
+    return classification().with_loss(loss)
 
 
 def _scaled(records_skipped: bool) -> Training:

@@ -58,8 +58,9 @@ def test_a_network_of_ones_own_is_saved_with_a_card_that_says_so(
 def test_to_the_hub_and_back(hub: Hub, tmp_path: Path, network: arc.Network) -> None:
     weights.save(network, tmp_path / "mine", {"seed": 7}, "# Mine\n")
     controller = arc.Controller.from_pretrained(tmp_path / "mine", optimizer(0.1), period=1)
-    assert controller.push_to_hub("someone/arc-mine") == f"{hub.address}/someone/arc-mine"
+    assert controller.push_to_hub("someone/arc-mine").startswith(f"{hub.address}/someone/arc-mine/commit/")
     assert set(hub.repositories["someone/arc-mine"]) >= {"model.safetensors", "config.json", "README.md"}
+    assert hub.repositories["someone/arc-mine"]["README.md"] == b"# Mine\n", "no card of the package's own"
     fetched = arc.Controller.from_pretrained("someone/arc-mine", optimizer(0.1), period=1)
     assert epoch(fetched, falling(0)) == epoch(controller, falling(0))
     downloads = hub.downloads

@@ -317,6 +317,13 @@ def test_a_leap_takes_weights_distance_and_loss(more: dict[str, Any]) -> None:
     assert not verdict(RUNNING, leapt(**more), seen(*LEARNED), NOW).reason
 
 
+def test_a_loss_that_is_up_before_the_first_step_is_another_objective_and_no_leap() -> None:
+    """Data or weights of losses that change between two calls: no LR of before was too high."""
+    assert not verdict(RUNNING, leapt(first=1.15), seen(*LEARNED), NOW).reason
+    assert verdict(RUNNING, leapt(first=0.95), seen(*LEARNED), NOW).restore == "good"
+    assert verdict(RUNNING, leapt(first=math.nan), seen(*LEARNED), NOW).restore == "good"
+
+
 def test_a_leap_leads_back_once_until_there_is_a_better_call() -> None:
     state = verdict(RUNNING, leapt(), seen(*LEARNED), NOW).state
     assert not verdict(state, leapt(), seen(*LEARNED), NOW).reason
