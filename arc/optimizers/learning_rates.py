@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,12 +102,3 @@ def write(groups: Sequence[Any], lrs: Iterable[float]) -> None:
                 old.fill_(lr)
         else:
             group["lr"] = lr
-
-
-def load_state(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
-    """Load a copy of an optimizer's state; tensor LRs stay the same tensors (compiled steps hold them)."""
-    tensors = [group["lr"] for group in optimizer.param_groups]
-    optimizer.load_state_dict(copy.deepcopy(state_dict))
-    for group, lr in zip(optimizer.param_groups, tensors, strict=True):
-        if isinstance(lr, Tensor):
-            group["lr"] = lr.fill_(float(group["lr"]))
