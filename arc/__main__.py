@@ -26,8 +26,9 @@ Of a call of step(), by the parameters that are trained (float32, AdamW, on the 
 | a copy of weights and optimizer state        |   2 ms |  15 ms | 150 ms |
 | host memory for two copies                   |  24 MB | 240 MB | 2.4 GB |
 
-The copies are for the way back; rollback=False keeps none. A decision takes 0.9 ms, a record 0.3 us for a
-number and 1.5 us for a tensor on a device, which nothing waits for; the network and its history 1 MB.
+The copies are for the way back; rollback=False keeps none. A call without them takes 2 to 3 ms
+for the network and the history, a record 0.4 us for a number and 2.6 us for a tensor on a device,
+which nothing waits for; the network and its history take 1 MB.
 Measured in CPU time on one core of an AMD EPYC that did other work, 28 November 2026:
 python -m benchmarks.controller, python -m benchmarks.rescue. Not yet measured on a GPU.
 """

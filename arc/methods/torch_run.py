@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from arc.methods import random_state
 from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Closure, Cost, Step, kept_buffers, size_of
+from arc.optimizers.learning_rates import Hyperparameters
 from arc.recovery.run_state import RunState
 from arc.recovery.snapshot import Copy
 
@@ -71,9 +72,8 @@ class TorchRun:
         self.loss_fn = loss_fn
         self.train_batches = train_batches
         self.val_fn = val_fn
-        self.cost = Cost()
-        self.step_count = 0
-        self._state = RunState([optimizer], model, [_Groups(optimizer)])
+        self.cost, self.step_count = Cost(), 0
+        self._state = RunState([optimizer], model, [Hyperparameters(optimizer)])
         self._length = steps_per_epoch or len(train_batches)  # type: ignore[arg-type]
         self._position = 0
 
@@ -172,8 +172,7 @@ class TorchRun:
         """Model, optimizer, random states, position in the epoch: plain types and tensors."""
         began = time.perf_counter()
         position = self._position % self._length
-        copy = Copy()
-        self._state.fill(copy, self.step_count)
+        self._state.fill(copy := Copy(), self.step_count)
         taken = {
             "state": self._state.encoded(copy),
             "draws": random_state.capture(self.train_batches),
@@ -186,14 +185,9 @@ class TorchRun:
         return taken
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Continue from a snapshot; it stays valid and can be restored again.
-
-        Raises:
-            ValueError: one of another model or optimizer.
-        """
+        """Continue from a snapshot, which stays valid (ValueError: one of another model or optimizer)."""
         began = time.perf_counter()
-        copy = self._state.decoded(snapshot["state"])
-        if copy is None:
+        if (copy := self._state.decoded(snapshot["state"])) is None:
             raise ValueError("got a snapshot of other parameters, need one of this model and optimizer")
         self._state.put(copy)
         self._position = 0
@@ -204,19 +198,3 @@ class TorchRun:
         random_state.restore(snapshot["draws"], self.train_batches)
         self.step_count = snapshot["step_count"]
         self.cost.add(seconds=time.perf_counter() - began)
-
-
-class _Groups:
-    """An optimizer's parameter groups without the parameters: its hyperparameters, which a method moves."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        self._groups = optimizer.param_groups
-
-    def state_dict(self) -> list[dict[str, Any]]:
-        """A dictionary for each group."""
-        return [{k: v for k, v in group.items() if k != "params"} for group in self._groups]
-
-    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        """Go on from :meth:`state_dict`; a tensor's LR is written where it is (compiled steps hold it)."""
-        for group, values in zip(self._groups, state, strict=True):
-            group.update(values)

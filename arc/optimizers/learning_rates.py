@@ -102,3 +102,19 @@ def write(groups: Sequence[Any], lrs: Iterable[float]) -> None:
                 old.fill_(lr)
         else:
             group["lr"] = lr
+
+
+class Hyperparameters:
+    """An optimizer's parameter groups without the parameters: its hyperparameters, which a method moves."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self._groups = optimizer.param_groups
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """A dictionary for each group."""
+        return [{k: v for k, v in group.items() if k != "params"} for group in self._groups]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        """Go on from :meth:`state_dict`; a tensor's LR is written where it is (compiled steps hold it)."""
+        for group, values in zip(self._groups, state, strict=True):
+            group.update(values)
