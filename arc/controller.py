@@ -27,7 +27,7 @@ from arc.saved import Saved
 from arc.settings import Mode, Settings, renamed, whole
 from arc.tensors import number
 from arc.view.log_writer import Journal
-from arc.view.plot import Logged
+from arc.view.plot import LogRow
 
 if TYPE_CHECKING:
     from arc.methods.lr_search import Suggestion
@@ -134,7 +134,7 @@ class Controller(Saved):
         copies = asked_for(self._steering.all, model, self.settings, extra_state)
         self._run = ControlledRun(self._network, self.settings, self._steering, copies, group)
         self._run.recovery.on_restore = on_restore
-        self._log: list[Logged] = []
+        self._log: list[LogRow] = []
         self._journal = Journal(log_dir, writer, self.settings, self._network)
         self._records = 0
         self._skip: float = warmup
@@ -182,7 +182,7 @@ class Controller(Saved):
         losses = self._journal.losses(self._run.history.losses)
         call = self._run.end_call(records, val)
         if call.kept:
-            self._log.append(Logged.of(call))
+            self._log.append(LogRow.of(call))
         decision = self._run.decide(call)
         if decision is not None:
             self.decisions.append(decision)

@@ -14,7 +14,7 @@ from arc.history.course import Course
 from arc.network import weights
 from arc.network.estimator import Estimator
 from arc.network.network import Network
-from arc.view.plot import Logged, draw
+from arc.view.plot import LogRow, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ class Saved:
     _network: Network | Estimator
     _run: ControlledRun
     _steering: Optimizers
-    _log: list[Logged]
+    _log: list[LogRow]
     _records: int
     _skip: float
 
@@ -140,7 +140,7 @@ class Saved:
 
     def _load(self, state: dict[str, Any]) -> None:
         self._records, self._skip = int(state["records"]), float(state["skip"])
-        self._log = [Logged(*entry) for entry in list[Any](state["log"])]
+        self._log = [LogRow(*entry) for entry in list[Any](state["log"])]
         self.decisions = [Decision.from_dict(d) for d in list[Any](state["decisions"])]
         _load_run(self._run, state["decider"])
         if "lrs" in state:  # the optimizers' states may be loaded before or after this one

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from arc.decision import Decision
 from arc.history.movement import Movement
-from arc.view.plot import Logged
+from arc.view.plot import LogRow
 
 FILE: Final = "arc.jsonl"
 """The log's name in the run's directory."""
@@ -46,7 +46,7 @@ class RunLog:
     """
 
     settings: dict[str, Any]
-    calls: list[Logged]
+    calls: list[LogRow]
     decisions: list[Decision]
     skipped: int = 0
     seen: list[Seen] = field(default_factory=list)
@@ -76,7 +76,7 @@ def read(directory: str | Path) -> RunLog:
                 continue
             told = row.get("movement", {})
             signs = told.get("cosine"), row.get("distance")
-            call = Logged(row["epoch"], row["lr"], row["train_loss"], row["val_loss"], *signs)
+            call = LogRow(row["epoch"], row["lr"], row["train_loss"], row["val_loss"], *signs)
             decision = Decision.from_dict(row["decision"]) if "decision" in row else None
             weights = told.get("weights")
             movement = None if weights is None else Movement.unpacked(_long(weights))

@@ -22,7 +22,7 @@ from arc.history.movement import Movement
 from arc.settings import Settings
 from arc.view import tensorboard
 from arc.view.journal import FILE, lines
-from arc.view.plot import Logged
+from arc.view.plot import LogRow
 
 if TYPE_CHECKING:
     from arc.network.estimator import Estimator
@@ -71,7 +71,7 @@ class Journal:
         """The losses of the call that is ending, for :meth:`add`; none where nothing is logged."""
         return [] if self._file is None or not len(buffer) else buffer.call_values()
 
-    def add(self, row: Logged, losses: Sequence[float], call: Call, decision: Decision | None) -> None:
+    def add(self, row: LogRow, losses: Sequence[float], call: Call, decision: Decision | None) -> None:
         """Write one call."""
         if dist.is_available() and dist.is_initialized() and dist.get_rank():
             return

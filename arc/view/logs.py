@@ -36,7 +36,7 @@ class LogError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class Interval:
     """What lies between two calls of ``step()``: an epoch, or an evaluation.
 
     Attributes:
@@ -77,7 +77,7 @@ def calls(
     train_loss: str | None = None,
     val_loss: str | None = None,
     lr: str | None = None,
-) -> list[Call]:
+) -> list[Interval]:
     """Cut a log where the controller would have been called.
 
     A call ends with every validation loss; where there is none, with every epoch (column ``epoch``), and
@@ -100,7 +100,7 @@ def calls(
     lr_name = _named(lr, (*LR, *(n for n in names if n.startswith("lr-"))), names)  # Lightning's lr-SGD
     if train_name is None:
         raise LogError(f"no training loss among {', '.join(names) or 'nothing'}: name it with --train-loss")
-    made: list[Call] = []
+    made: list[Interval] = []
     losses: list[float] = []
     current: float | None = None
     for i, row in enumerate(rows):
@@ -109,7 +109,7 @@ def calls(
         following = rows[i + 1] if i + 1 < len(rows) else {}
         if _ends(row, following, val_name) and losses:
             val = row.get(val_name) if val_name else None
-            made.append(Call(train_loss=tuple(losses), val_loss=val, lr=current))
+            made.append(Interval(train_loss=tuple(losses), val_loss=val, lr=current))
             losses = []
     return made
 

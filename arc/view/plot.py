@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MARKS = {Action.RAISE: ("^", "tab:green"), Action.KEEP: ("o", "tab:gray"), Action.LOWER: ("v", "tab:red")}
 
 
-class Logged(NamedTuple):
-    """One call of ``step()``; ``train_loss`` is the mean since the call before.
+class LogRow(NamedTuple):
+    """A call of ``step()`` as logs and figures show it; ``train_loss`` is the mean since the one before.
 
     ``cosine`` is that of the call's change of the weights and the one before, ``distance`` log10(LR / best
     LR) as the network estimated it; None where they are not known.
@@ -33,7 +33,7 @@ class Logged(NamedTuple):
     distance: float | None = None
 
     @classmethod
-    def of(cls, call: Call) -> Logged:
+    def of(cls, call: Call) -> LogRow:
         """What is shown of a call."""
         cosine = math.nan if call.moved is None else call.moved.cosine
         known = (None if math.isnan(value) else value for value in (cosine, call.distance))
@@ -47,18 +47,18 @@ SIGNS = {
 """What is drawn of the weights' movement, where it is known, and the label of its axis."""
 
 
-def points(log: Sequence[Logged], name: str) -> list[tuple[float, float]]:
+def points(log: Sequence[LogRow], name: str) -> list[tuple[float, float]]:
     """Calls and values of what may be missing in some of them."""
     return [(call.epoch, value) for call in log if (value := getattr(call, name)) is not None]
 
 
-def spans_decades(log: Sequence[Logged]) -> bool:
+def spans_decades(log: Sequence[LogRow]) -> bool:
     """Whether a logarithmic axis shows the losses better: all positive, the largest ten times the least."""
     losses = [v for c in log for v in (c.train_loss, c.val_loss) if v is not None and math.isfinite(v)]
     return bool(losses) and min(losses) > 0 and max(losses) > 10 * min(losses)
 
 
-def draw(log: Sequence[Logged], decisions: Sequence[Decision], path: str | Path | None = None) -> Figure:
+def draw(log: Sequence[LogRow], decisions: Sequence[Decision], path: str | Path | None = None) -> Figure:
     """The figure, also written to ``path`` if there is one.
 
     Raises:

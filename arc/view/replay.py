@@ -29,7 +29,7 @@ class StandIn:
 
 
 def replay(
-    calls: Sequence[logs.Call],
+    calls: Sequence[logs.Interval],
     *,
     path: str | Path | None = None,
     period: int = 3,

@@ -7,7 +7,7 @@ from typing import Any
 
 from arc import torch_private
 from arc.decision import Decision
-from arc.view.plot import Logged
+from arc.view.plot import LogRow
 
 
 def check(writer: Any) -> None:
@@ -17,7 +17,7 @@ def check(writer: Any) -> None:
             raise TypeError(f"got writer={writer!r:.60}, need a torch.utils.tensorboard.SummaryWriter")
 
 
-def scalars(writer: Any, call: Logged, decision: Decision | None) -> None:
+def scalars(writer: Any, call: LogRow, decision: Decision | None) -> None:
     """One call of ``step()``: LR, losses, cosine, distance; a decision's probabilities, factor, reason."""
     values = {name: value for name, value in call._asdict().items() if name != "epoch"}
     if decision is not None:

@@ -110,7 +110,7 @@ def test_without_epochs_every_row_is_a_call() -> None:
 
 def test_names_can_be_given() -> None:
     (call,) = logs.calls([{"a": 1.0, "b": 2.0, "c": 0.1}], train_loss="a", val_loss="b", lr="c")
-    assert call == logs.Call(train_loss=(1.0,), val_loss=2.0, lr=0.1)
+    assert call == logs.Interval(train_loss=(1.0,), val_loss=2.0, lr=0.1)
 
 
 @pytest.mark.parametrize(
