@@ -82,12 +82,17 @@ def compare(
         f"next characters of Python's manual, Adam, {epochs} epochs, from {len(lrs)} LR{'s' * (len(lrs) > 1)}"
     )
     tick = Bar(2 * epochs * len(lrs), "try", "epochs").tick
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecoveryWarning)  # the table and the figure show the ways back
-        constant, driven = (
-            [run(lr=lr, epochs=epochs, path=path, controlled=controlled, tick=tick) for lr in lrs]
-            for controlled in (False, True)
-        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets this small gain nothing by more, and lose much where cores are busy
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecoveryWarning)  # the table and the figure show the ways back
+            constant, driven = (
+                [run(lr=lr, epochs=epochs, path=path, controlled=controlled, tick=tick) for lr in lrs]
+                for controlled in (False, True)
+            )
+    finally:
+        torch.set_num_threads(threads)
     if len(lrs) == 1 and driven[0].controller is not None:
         say(table(driven[0].controller.decisions, width=width()))
     say(f"{'LR':>8}{'constant':>12}{'ARC':>12}    validation loss at the end, lower is better")

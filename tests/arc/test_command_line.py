@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from arc.__main__ import main
+from arc.view import try_out
 
 pytestmark = pytest.mark.usefixtures("shipped")
 
@@ -65,3 +68,21 @@ def test_what_cannot_be_done_is_one_line(
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_try_takes_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the second thread of a tiny net cost six times the CPU time of the first."""
+    seen, train = [], try_out.run
+
+    def watched(**told: Any) -> try_out.Outcome:
+        seen.append(torch.get_num_threads())
+        return train(**told)
+
+    monkeypatch.setattr(try_out, "run", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert main(["try", "--lr", "0.01", "--epochs", "1", "--figure", "picture.png"]) == 0
+        assert seen == [1, 1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
