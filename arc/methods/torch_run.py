@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,9 +14,7 @@ from torch import Tensor, nn
 from arc.methods import random_state
 from arc.methods.random_state import refuse_one_pass, sample
 from arc.methods.run import Closure, Cost, Step, kept_buffers, size_of
-from arc.optimizers.learning_rates import Hyperparameters
-from arc.recovery.run_state import RunState
-from arc.recovery.snapshot import Copy
+from arc.optimizers.learning_rates import load_state
 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 
@@ -72,8 +71,8 @@ class TorchRun:
         self.loss_fn = loss_fn
         self.train_batches = train_batches
         self.val_fn = val_fn
-        self.cost, self.step_count = Cost(), 0
-        self._state = RunState([optimizer], model, [Hyperparameters(optimizer)])
+        self.cost = Cost()
+        self.step_count = 0
         self._length = steps_per_epoch or len(train_batches)  # type: ignore[arg-type]
         self._position = 0
 
@@ -172,24 +171,23 @@ class TorchRun:
         """Model, optimizer, random states, position in the epoch: plain types and tensors."""
         began = time.perf_counter()
         position = self._position % self._length
-        self._state.fill(copy := Copy(), self.step_count)
         taken = {
-            "state": self._state.encoded(copy),
+            "model": copy.deepcopy(self.model.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "draws": random_state.capture(self.train_batches),
             "epoch_start": self._epoch_start if position else None,
             "position": position,
             "step_count": self.step_count,
         }
-        size = size_of(taken["state"])
+        size = size_of(taken["model"]) + size_of(taken["optimizer"])
         self.cost.add(snapshots=1, snapshot_bytes=size, seconds=time.perf_counter() - began)
         return taken
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Continue from a snapshot, which stays valid (ValueError: one of another model or optimizer)."""
+        """Continue from a snapshot; it stays valid and can be restored again."""
         began = time.perf_counter()
-        if (copy := self._state.decoded(snapshot["state"])) is None:
-            raise ValueError("got a snapshot of other parameters, need one of this model and optimizer")
-        self._state.put(copy)
+        self.model.load_state_dict(snapshot["model"])
+        load_state(self.optimizer, snapshot["optimizer"])
         self._position = 0
         if snapshot["position"]:
             random_state.restore(snapshot["epoch_start"], self.train_batches)

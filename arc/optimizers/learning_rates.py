@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,17 +105,10 @@ def write(groups: Sequence[Any], lrs: Iterable[float]) -> None:
             group["lr"] = lr
 
 
-class Hyperparameters:
-    """An optimizer's parameter groups without the parameters: its hyperparameters, which a method moves."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._groups = optimizer.param_groups
-
-    def state_dict(self) -> list[dict[str, Any]]:
-        """A dictionary for each group."""
-        return [{k: v for k, v in group.items() if k != "params"} for group in self._groups]
-
-    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        """Go on from :meth:`state_dict`; a tensor's LR is written where it is (compiled steps hold it)."""
-        for group, values in zip(self._groups, state, strict=True):
-            group.update(values)
+def load_state(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+    """Load a copy of an optimizer's state; tensor LRs stay the same tensors (compiled steps hold them)."""
+    tensors = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(copy.deepcopy(state_dict))
+    for group, lr in zip(optimizer.param_groups, tensors, strict=True):
+        if isinstance(lr, Tensor):
+            group["lr"] = lr.fill_(float(group["lr"]))

@@ -19,7 +19,9 @@ def test_the_test_leaves_the_run_as_it_was_and_counts_its_cost() -> None:
     found = range_test(run, steps=40)
     after = run.snapshot()
     assert torch.equal(before["draws"]["torch"], after["draws"]["torch"])
-    torch.testing.assert_close(after["state"], before["state"], rtol=0, atol=0)
+    for name, value in before["model"].items():
+        assert torch.equal(value, after["model"][name]), name
+    assert str(before["optimizer"]) == str(after["optimizer"])
     assert len(found.lrs) == len(found.losses) == found.cost.steps
     assert found.cost.snapshots == 1
 
